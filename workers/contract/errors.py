@@ -1,0 +1,32 @@
+"""Every error that the worker side raises on purpose, in one tree.
+
+Each message says what, where and what to do. A target's failure is data, never one of these.
+"""
+
+
+class ShakeoutWorkerError(Exception):
+    """Root of the tree: a message for a person, no traceback needed."""
+
+
+class ContractError(ShakeoutWorkerError):
+    """Something said between coordinator and worker could not be read."""
+
+
+class DataError(ShakeoutWorkerError):
+    """A data file is missing, broken or lacks a field; names file and line."""
+
+
+class EngineError(ShakeoutWorkerError):
+    """An engine could not be started, readied or spoken to."""
+
+
+class TargetRefusedError(ShakeoutWorkerError):
+    """The target's address is not on this worker's allow-list."""
+
+
+class FaultError(ShakeoutWorkerError):
+    """A fault cannot be done, verified or reverted on this host."""
+
+
+class ProtocolError(ShakeoutWorkerError):
+    """A row or an option does not fit the target's protocol."""

@@ -1,0 +1,102 @@
+"""What a shard sends back every second: deltas, keyed by the second of intended time.
+
+A snapshot is `(activity, shard, attempt, seq)`; a repeat is dropped, a hole is seen. All cells add up: any order of
+snapshots gives the same totals. Times are seconds; seconds of the phase count from its start.
+"""
+
+from typing import Literal
+
+import msgspec
+
+from workers.contract.bounds import BoundCount
+from workers.contract.sketch import SketchWire
+
+JUDGED = ""
+"""Group of the requests of the judged span; those of the warm-up are in `WARMUP`, others are "TAG=VALUE"."""
+WARMUP = "warmup"
+
+REQUEST_SERIES = ("latency", "service_time", "wait", "ttft", "ttft_sent", "ttfot", "tpot", "itl")
+"""Series that a request expression may name; `connect`, `lag`, `latency_failed` travel beside them."""
+QUANTITIES = (*REQUEST_SERIES, "connect", "lag", "latency_failed")
+
+FAILED = ("timeout", "connect", "reset", "incomplete", "invalid")
+"""Outcomes of failed requests besides `http_NNN`; `abandoned` is sent but left by an engine that stopped or died."""
+ABANDONED = "abandoned"
+UNSENT_TARGET = "unsent_target"
+UNSENT_GENERATOR = "unsent_generator"
+
+
+class Cell(msgspec.Struct, array_like=True):
+    """Deltas of one second of intended time in one group.
+
+    `outcomes`: count by `ok`, `http_NNN`, `timeout`, ...; `bounds`: by bound id; `sketches`: by quantity, seconds;
+    `ok_without_tokens`: ok requests whose output tokens are unknown.
+    """
+
+    second: int
+    group: str
+    outcomes: dict[str, int]
+    bounds: dict[str, BoundCount]
+    sketches: dict[str, SketchWire]
+    input_tokens: int = 0
+    output_tokens: int = 0
+    ok_without_tokens: int = 0
+
+
+class CaseResult(msgspec.Struct, array_like=True, frozen=True):
+    """One golden case judged once; `row` is its position in the golden file, `why` is empty when it passed."""
+
+    row: int
+    case: str
+    outcome: str
+    passed: bool
+    why: str
+    latency_s: float
+    weight: float = 1.0
+    tags: dict[str, str] = {}
+    agreed: bool | None = None
+
+
+class ErrorExample(msgspec.Struct, array_like=True, frozen=True):
+    """One failed request that stands for its kind; text is bounded and came from the target: escape it."""
+
+    outcome: str
+    text: str
+    request_id: str
+    intended_s: float
+
+
+class Snapshot(msgspec.Struct):
+    """One second's report of one attempt.
+
+    `dispatched`: all own indices below it are decided (sent, or given up). `in_flight`: own indices handed out and not yet
+    ended. `running`: highest number in flight by second. `completions`: answers by the second in which they ended.
+    `start_lag_s`: first send minus its intended time, once known. `busy_share`: engine CPU of one core.
+    `late`: deltas that belong to seconds already closed. `dropped`: examples left out for want of room.
+    """
+
+    activity: str
+    shard: int
+    attempt: str
+    seq: int
+    at_s: float
+    dispatched: int
+    sent: int
+    in_flight: list[int]
+    cells: list[Cell]
+    running: dict[int, int] = {}
+    completions: dict[int, int] = {}
+    hub_delay: SketchWire | None = None
+    busy_share: float = 0.0
+    start_lag_s: float | None = None
+    cases: list[CaseResult] = []
+    examples: list[ErrorExample] = []
+    warnings: list[str] = []
+    final: bool = False
+
+
+encode = msgspec.msgpack.Encoder().encode
+decode = msgspec.msgpack.Decoder(Snapshot).decode
+
+ExitOutcome = Literal["done", "stopped", "died", "error", "refused"]
+"""How an attempt ended: all its work done; told to stop or past its fence; its engine died; our error; not allowed."""

@@ -1,0 +1,150 @@
+"""What a shard is asked to do: the activity's spec, stored once by its sha256, and the small task that points at it."""
+
+import hashlib
+from typing import Any
+
+import msgspec
+
+from workers.contract.bounds import Bound
+from workers.contract.data import DataSpec
+from workers.contract.schedule import ClosedArrivals, OpenArrivals
+
+
+class FileRef(msgspec.Struct, frozen=True):
+    """A data file stored by content; workers fetch it once and cache it."""
+
+    sha256: str
+    size_bytes: int
+    name: str
+
+
+class Tls(msgspec.Struct, frozen=True):
+    """TLS of a target: file references for CA, certificate and key; `verify` off trusts anyone."""
+
+    ca: FileRef | None = None
+    cert: FileRef | None = None
+    key: FileRef | None = None
+    verify: bool = True
+    server_name: str | None = None
+
+
+class TargetSpec(msgspec.Struct, frozen=True):
+    """The service under test. `headers` may hold `${env:NAME}` references, resolved on the worker.
+
+    `options`: the protocol's own options as its `Options` struct reads them (url included).
+    """
+
+    name: str
+    protocol: str
+    url: str
+    options: dict[str, Any]
+    timeout_s: float
+    headers: dict[str, str] = {}
+    tls: Tls | None = None
+    rate_limit_per_s: float | None = None
+
+
+class LoadSpec(msgspec.Struct, frozen=True, tag="load"):
+    """Load or soak. `max_in_flight` is the activity's; shard i of n gets its share, the rest going to the first ones.
+
+    `tag_groups`: row tags whose requests are also counted in a group "TAG=VALUE". `warmup_s`: arrivals before it go to
+    the group "warmup" alone.
+    """
+
+    campaign: str
+    phase: str
+    activity: str
+    kind: str
+    target: TargetSpec
+    arrivals: OpenArrivals | ClosedArrivals
+    warmup_s: float
+    max_in_flight: int
+    data: DataSpec
+    bounds: tuple[Bound, ...]
+    tag_groups: tuple[tuple[str, str], ...]
+    seed: int
+    fence_s: float
+    id_header: bool = True
+
+
+class RegressionSpec(msgspec.Struct, frozen=True, tag="regression"):
+    """Golden cases, in rounds of `repeats`; case i goes to batch i modulo the number of batches.
+
+    `compare`: {FIELD: {RULE: options}} of the activity. `concurrency` is over all batches.
+    """
+
+    campaign: str
+    phase: str
+    activity: str
+    target: TargetSpec
+    golden: FileRef
+    compare: dict[str, dict[str, Any]]
+    concurrency: int
+    limit: int | None
+    bounds: tuple[Bound, ...]
+    tag_groups: tuple[tuple[str, str], ...]
+    seed: int
+    fence_s: float
+    repeats: int = 1
+    id_header: bool = True
+
+
+class ChaosSpec(msgspec.Struct, frozen=True, tag="chaos"):
+    """One fault: `at_s` after the phase's start, held for `for_s` (0: one-shot). `match` as in the campaign file.
+
+    `demo_pid`: the process of the demo target on this host, where nothing else is matched.
+    """
+
+    campaign: str
+    phase: str
+    activity: str
+    fault: str
+    options: dict[str, Any]
+    match: dict[str, Any] | None
+    at_s: float
+    for_s: float
+    fence_s: float
+
+
+ActivitySpec = LoadSpec | RegressionSpec | ChaosSpec
+
+
+class ShardTask(msgspec.Struct, frozen=True):
+    """The body of a Celery task: who should do which try at which shard of which spec.
+
+    `skip_rows`: golden cases already judged by an earlier attempt. `probe`: ask the target for readiness first.
+    `expires_s`: common time after which nobody may claim it.
+    """
+
+    campaign: str
+    activity: str
+    shard: int
+    of: int
+    number: int
+    attempt: str
+    worker: str
+    incarnation: str
+    spec_sha256: str
+    kind: str
+    expires_s: float
+    probe: bool = False
+    skip_rows: tuple[int, ...] = ()
+
+
+def attempt_id(activity: str, shard: int, number: int) -> str:
+    """Name of one try at a shard, unique in its campaign; also the third part of `x-shakeout-id`'s meaning."""
+    return f"{activity}:{shard}:{number}"
+
+
+def share(total: int, shard: int, of: int) -> int:
+    """A shard's part of a number divided evenly, the rest going to the first ones."""
+    return total // of + (1 if shard < total % of else 0)
+
+
+def encode_spec(spec: ActivitySpec) -> tuple[str, bytes]:
+    """The spec's sha256 and its bytes (JSON, keys in a fixed order)."""
+    body = msgspec.json.encode(spec, order="deterministic")
+    return hashlib.sha256(body).hexdigest(), body
+
+
+decode_spec = msgspec.json.Decoder(ActivitySpec).decode
