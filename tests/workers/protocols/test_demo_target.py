@@ -1,0 +1,72 @@
+import http.client
+import subprocess
+import sys
+import time
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from workers.contract.golden import read_golden
+from workers.protocols.select import make_protocol
+from workers.regression.rules import check_cases, judge_case
+
+GOLDEN = Path(__file__).parents[3] / "examples" / "golden" / "chat.jsonl"
+
+
+@pytest.fixture(scope="module")
+def url():
+    command = [sys.executable, "-m", "workers.demo_target", "--tokens", "24", "--ttft", "5ms", "--gap", "1ms"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        yield process.stdout.readline().split()[-1]
+    finally:
+        process.terminate()
+        process.wait(timeout=5)
+        process.stdout.close()
+
+
+def ask(url, request):
+    """The status, headers and stamped pieces of one answer."""
+    place = urlsplit(url)
+    connection = http.client.HTTPConnection(place.hostname, place.port, timeout=10)
+    try:
+        connection.request(request.method, request.path, request.body, dict(request.headers))
+        answer = connection.getresponse()
+        pieces = []
+        while piece := answer.read1(65536):
+            pieces.append((time.monotonic_ns(), piece))
+        return answer.status, answer.getheaders(), pieces
+    finally:
+        connection.close()
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_every_golden_case_of_the_examples_passes_against_the_demo_target(url, stream):
+    target = {"url": url, "model": "demo", "stream": stream}
+    protocol = make_protocol("openai-chat", target, seed=7, for_regression=True)
+    cases = read_golden(GOLDEN)
+    check_cases(cases, (), path=GOLDEN.name)
+    failures = []
+    for case in cases:
+        answer, timing = protocol.parse_stream(*ask(url, protocol.build(case.request)))
+        verdict = judge_case(case, answer, ())
+        if not verdict.passed:
+            failures.append((case.id, verdict.why))
+        assert len(timing.output_times_ns) == (answer.output_tokens if stream else 0)
+    assert failures == []
+
+
+def test_a_wrong_word_fails_its_case(url):
+    protocol = make_protocol("openai-chat", {"url": url, "model": "demo"}, seed=7, for_regression=True)
+    (case, *_) = read_golden(GOLDEN)
+    answer, _ = protocol.parse_stream(*ask(url, protocol.build({"prompt": "something else"})))
+    assert not judge_case(case, answer, ()).passed
+
+
+def test_a_path_that_the_target_does_not_have_is_http_404(url):
+    protocol = make_protocol(
+        "openai-chat", {"url": url + "/nowhere", "model": "demo"}, seed=7, for_regression=False
+    )
+    answer, _ = protocol.parse_stream(*ask(url, protocol.build({"prompt": "hi"})))
+    assert (answer.ok, answer.kind) == (False, "http_404")

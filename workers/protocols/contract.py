@@ -1,0 +1,87 @@
+"""What every protocol owes the engine: types of a request, an answer and its timing.
+
+A protocol is pure: it sees rows and stamped bytes, never a socket. Times are nanoseconds of CLOCK_MONOTONIC,
+taken when the bytes reached the socket layer.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Protocol
+
+import msgspec
+
+Row = Mapping[str, object]
+"""One row's request, as read from the data file or made up by the synthetic source."""
+
+Headers = Sequence[tuple[str, str]]
+"""Header names and values as received, in order; names in any case."""
+
+Pieces = Sequence[tuple[int, bytes]]
+"""(ns when the bytes reached the socket layer, bytes of the body without transfer coding), in order."""
+
+MAX_WHY = 300
+"""Characters of a reason: enough for a server's message, bounded because reasons travel in facts."""
+
+
+class Request(msgspec.Struct, frozen=True):
+    """What the engine sends. `path` begins with / and holds the URL's own path and query."""
+
+    method: str
+    path: str
+    body: bytes
+    headers: tuple[tuple[str, str], ...]
+    stream: bool
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What came back, read.
+
+    `fields` are those that a golden set may expect. `output_tokens` and `input_tokens` are the server's own
+    count, None where it gave none (or all zeros). `kind` is METRICS.md's outcome as far as the bytes tell it:
+    ok, incomplete, invalid, or `http_404`. `why` is empty where ok.
+    """
+
+    fields: dict[str, object]
+    output_tokens: int | None
+    input_tokens: int | None
+    ok: bool
+    kind: str
+    why: str = ""
+
+
+class Timing(msgspec.Struct, frozen=True):
+    """Times of a stream: of each chunk with non-empty output, and of the first that is not reasoning."""
+
+    output_times_ns: tuple[int, ...] = ()
+    first_non_reasoning_ns: int | None = None
+
+
+NO_TIMING = Timing()
+
+
+class TargetProtocol(Protocol):
+    """An instance serves one activity; `Options` are the target's keys that matter to it."""
+
+    Options: ClassVar[type[Any]]
+    works: ClassVar[bool]
+    needs_model: ClassVar[bool]
+    streams: ClassVar[bool]
+
+    def build(self, row: Row) -> Request:
+        """Turn a row into a request. Raises ProtocolError where the row does not fit."""
+
+    def parse(self, status: int, headers: Headers, body: bytes) -> Answer:
+        """Read a whole answer; never raises for what a target sent."""
+
+    def parse_stream(self, status: int, headers: Headers, chunks: Pieces) -> tuple[Answer, Timing]:
+        """Read a streamed answer after its last byte; never raises for what a target sent."""
+
+
+def bounded(text: str, *, limit: int = MAX_WHY) -> str:
+    """Cut a reason to `limit` characters, on one line."""
+    line = " ".join(text[: 4 * limit].split())
+    return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+def failed(kind: str, why: str, fields: dict[str, object]) -> Answer:
+    """An answer that is not ok; `why` is cut to MAX_WHY."""
+    return Answer(fields=fields, output_tokens=None, input_tokens=None, ok=False, kind=kind, why=bounded(why))
