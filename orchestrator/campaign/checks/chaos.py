@@ -1,0 +1,128 @@
+"""Chaos: known faults with their own options, in time, aimed and observed (CAMPAIGN.md section 7)."""
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from orchestrator.campaign.checks.regression import check_options
+from orchestrator.campaign.checks.targets import kind_of
+from orchestrator.campaign.checks.walk import activities, length_s, observed, target_of
+from orchestrator.campaign.findings import Finding, nearest
+from orchestrator.campaign.models import (
+    Campaign,
+    ChaosActivity,
+    LoadActivity,
+    Phase,
+    RegressionActivity,
+    SearchActivity,
+    SoakActivity,
+)
+from orchestrator.campaign.units import UnitError, duration_or_zero_s, percent, rate_per_s, size_bytes
+from orchestrator.campaign.yaml_reader import Path
+from orchestrator.slo.expressions import Alert, Gauge
+from workers.chaos import TABLE
+
+# No fault is held for longer; its guardian reverts it then.
+LONGEST_S: Final = 3600.0
+
+
+def check_chaos(campaign: Campaign) -> Iterator[Finding]:
+    """What is wrong with the chaos activities."""
+    for path, phase, activity in activities(campaign):
+        if not isinstance(activity, ChaosActivity):
+            continue
+        yield from _observers(campaign, path, phase, activity)
+        if activity.fault is None:
+            if activity.faults is None:
+                yield Finding((*path, "fault"), "is missing (a chaos activity needs it)")
+            continue
+        kind = kind_of("chaos", activity.fault)
+        if kind is None:
+            hint = nearest(activity.fault, list(TABLE))
+            yield Finding((*path, "fault"), f"unknown fault {activity.fault!r}", hint)
+            continue
+        yield from _times(path, phase, activity, held=kind.held)
+        yield from _aim(campaign, path, activity, kind)
+        yield from check_options((*path, "with"), activity.with_, kind)
+        yield from _quantities((*path, "with"), activity)
+
+
+def _times(path: Path, phase: Phase, activity: ChaosActivity, *, held: bool) -> Iterator[Finding]:
+    if held and activity.for_ is None:
+        yield Finding((*path, "for"), f"is missing ({activity.fault} is held for a time)", "say 2s")
+    if not held and activity.for_ is not None:
+        yield Finding((*path, "for"), f"{activity.fault} happens once; it lasts no time", "leave it out")
+    if activity.for_ is not None and activity.for_ > LONGEST_S:
+        yield Finding((*path, "for"), "is longer than 1h, the longest that a fault may last")
+    ends = activity.at + (activity.for_ or 0.0)
+    traffic_ends = _traffic_s(phase)
+    if traffic_ends is not None and ends >= traffic_ends:
+        message = f"the fault ends at {ends:g}s, the phase's traffic at {traffic_ends:g}s"
+        yield Finding((*path, "at"), message, "it must end before the traffic does")
+
+
+def _traffic_s(phase: Phase) -> float | None:
+    """When the last traffic ends; None where it is not known before, or there is none."""
+    if any(isinstance(one, RegressionActivity | SearchActivity) for one in phase.activities):
+        return None
+    lengths = [length_s(one) for one in phase.activities if isinstance(one, LoadActivity | SoakActivity)]
+    known = [length for length in lengths if length is not None]
+    return max(known) if known and len(known) == len(lengths) else None
+
+
+def _aim(campaign: Campaign, path: Path, activity: ChaosActivity, kind: Any) -> Iterator[Finding]:
+    if kind.client and activity.target is None:
+        yield Finding((*path, "target"), f"is missing ({activity.fault} is traffic on a target)")
+    if kind.client and activity.match is not None:
+        yield Finding((*path, "match"), f"{activity.fault} is done by clients, to no process", "leave it out")
+    if not kind.needs_match or activity.match is not None:
+        return
+    aimed = [target_of(campaign, activity.target)] if activity.target else campaign.targets.values()
+    if all(getattr(one, "demo", None) is None for one in aimed if one is not None) and None not in aimed:
+        hint = "e.g. {port: 8000}; only the demo target's process is found without"
+        yield Finding((*path, "match"), "is missing: it says which process", hint)
+
+
+def _observers(campaign: Campaign, path: Path, phase: Phase, activity: ChaosActivity) -> Iterator[Finding]:
+    names = [one.name for one in phase.activities if isinstance(one, LoadActivity | SoakActivity)]
+    for index, name in enumerate(activity.observe or ()):
+        if name not in names:
+            where = (*path, "observe", index)
+            yield Finding(where, f"there is no load or soak {name!r} in this phase", nearest(name, names))
+    watching = observed(phase, activity)
+    for index, expression in enumerate(activity.expect):
+        where = (*path, "expect", index)
+        if isinstance(expression.body, Gauge):
+            targets = [
+                target_of(campaign, name) for name in {one.target for one in watching} | {activity.target}
+            ]
+            if not any(one and (one.metrics or one.demo) for one in targets):
+                yield Finding(where, "the observed target has no `metrics` URL")
+        elif not isinstance(expression.body, Alert) and not watching:
+            hint = "add a load on its target, or name one in `observe`"
+            yield Finding(where, "no load or soak of the phase is observed", hint)
+
+
+def _quantities(path: Path, activity: ChaosActivity) -> Iterator[Finding]:
+    """Units inside `with:`, by the meaning that DESIGN's faults give to each key."""
+    for key, value in activity.with_.items():
+        readers = _READERS.get((activity.fault or "", key)) or _READERS.get(("", key))
+        if readers is None or not isinstance(value, str):
+            continue
+        errors: list[UnitError] = []
+        for reader in readers:
+            try:
+                reader(value)
+            except UnitError as error:
+                errors.append(error)
+        if len(errors) == len(readers):
+            yield Finding((*path, key), errors[0].message, errors[0].hint)
+
+
+_READERS: Final[Any] = {
+    ("", "latency"): (duration_or_zero_s,),
+    ("", "jitter"): (duration_or_zero_s,),
+    ("", "share_of_free"): (percent,),
+    ("", "size"): (size_bytes,),
+    ("disconnect-mid-stream", "rate"): (rate_per_s,),
+    ("tcp-proxy", "reset_after"): (duration_or_zero_s, size_bytes),
+}

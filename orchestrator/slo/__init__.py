@@ -1,0 +1,1 @@
+"""Service level objectives: what an expression says, and how it is judged."""

@@ -1,0 +1,338 @@
+"""One row a rule: what is changed in a small valid campaign, and what must be said of it, at which path."""
+
+import json
+
+import pytest
+
+from orchestrator.campaign.advice import not_working
+from orchestrator.campaign.checks.offered import peak_together_per_s
+from orchestrator.campaign.load import load_campaign_text
+from orchestrator.campaign.models import LoadActivity
+from orchestrator.errors import CampaignFileError
+
+STEADY = "phases[0].activities[0]"
+SECOND = "phases[0].activities[1]"
+
+
+def said(document):
+    try:
+        load_campaign_text(json.dumps(document))
+    except CampaignFileError as error:
+        return [(one.path, f"{one.message} ({one.hint})") for one in error.problems]
+    return []
+
+
+def test_the_small_campaign_is_right(edited):
+    assert said(edited()) == []
+
+
+LOAD_ROWS = [
+    ({"target": "chap"}, "target", "did you mean chat"),
+    ({"target": None}, "target", "a load activity needs it"),
+    ({"duration": None}, "duration", "is missing"),
+    ({"duration": "-5s"}, "duration", "negative"),
+    ({"duration": 30}, "duration", "say 30s"),
+    ({"data": None}, "data", "says what to send"),
+    (
+        {"data": {"file": "x.jsonl", "tags": ["a"]}, "slos": ["success_rate > 9% for b=x"]},
+        "slos[0]",
+        "not among the data",
+    ),
+    ({"at": "5s"}, "at", "kinds that have it: chaos"),
+    ({"watch": ["latency"]}, "watch", "kinds that have it: soak"),
+    ({"warmup": "30s"}, "warmup", "leaves nothing to judge"),
+    ({"locustfile": "x.py"}, "locustfile", "needs process: closed"),
+    ({"shards": 0}, "shards", "auto or a whole number"),
+    ({"max_in_flight": 0}, "max_in_flight", "at least 1"),
+    ({"samples": "few"}, "samples", "none, all or a percentage"),
+    ({"arrivals": {"process": "poisson"}}, "arrivals", "exactly one of rate and stages"),
+    ({"arrivals": {"process": "gamma", "rate": "5/s"}}, "arrivals.burstiness", "process gamma needs it"),
+    ({"arrivals": {"process": "closed"}}, "arrivals.users", "process closed needs it"),
+    (
+        {"arrivals": {"process": "closed", "users": 2, "rate": "5/s"}},
+        "arrivals.rate",
+        "no key of process closed",
+    ),
+    ({"arrivals": {"process": "trace"}, "duration": None}, "arrivals.trace", "process trace needs it"),
+    ({"arrivals": {"process": "poisson", "rate": "-1/s"}}, "arrivals.rate", "negative"),
+    ({"arrivals": {"process": "poisson", "rate": "5/s", "ramp": "31s"}}, "arrivals.ramp", "longer than"),
+    ({"arrivals": {"process": "poisson", "rate": 5}}, "arrivals.rate", "say 5/s"),
+    ({"slos": "success_rate > 9%"}, "slos", "must be a list"),
+    ({"slos": ["p99(latency) < 1s during x"]}, "slos[0]", "no fault or stage 'x'"),
+    ({"slos": ["p99(latency) < 1s over 1m"]}, "slos[0]", "longer than the judged span"),
+    ({"slos": ["p99(latency) < 1s for a=b"]}, "slos[0]", "made-up prompts have no tag"),
+    ({"slos": ["pass_rate > 9%"]}, "slos[0]", "kinds: regression"),
+    ({"slos": ["max_rate > 9/s"]}, "slos[0]", "kinds: search"),
+    ({"slos": ["drift(psi, x) < 1"]}, "slos[0]", "drift needs a regression"),
+    ({"slos": ["burn_rate < 6 over 10s"]}, "slos[0]", "has none"),
+    ({"slos": ["success_rate > 9%", "success_rate > 8%", "burn_rate < 6 over 9s"]}, "slos[2]", "has 2"),
+    ({"slos": ["cost_per_1k_requests < $1"]}, "slos[0]", "needs `prices`"),
+    ({"slos": ["joules_per_token < 1J"]}, "slos[0]", "no source of energy"),
+    ({"slos": ["mean(host.cpu) < 50%"]}, "slos[0]", "sources: [host]"),
+    ({"slos": ["alert(X) never fires"]}, "slos[0]", "no target is a monitor"),
+    ({"slos": ["success_rate >= 100%"]}, "slos[0]", "use never"),
+    ({"slos": ["goodput(ttft < 1s", "tpot < 1s) > 9%"]}, "slos[0]", "a comma splits"),
+    ({"where": {"gpus": "many"}}, "where.gpus", "at least so many"),
+    ({"where": {"at_most": "0"}}, "where.at_most", "bare number"),
+    ({"where": {"label": "a b"}}, "where.label", "no label"),
+    ({"name": "Steady State"}, "name", "say steady-state"),
+]
+
+
+@pytest.mark.parametrize(("change", "path", "words"), LOAD_ROWS)
+def test_a_wrong_load_is_told(edited, change, path, words):
+    found = said(edited(activity=change))
+    assert [one for one in found if one[0] == f"{STEADY}.{path}" and words in one[1]], found
+
+
+def test_stages_have_their_own_rules(edited):
+    stages = [
+        {"rate": "1/s", "for": "5s", "ramp": "6s", "name": "a"},
+        {"rate": "1/s", "for": "5s", "name": "a"},
+    ]
+    arrivals = {"process": "poisson", "stages": stages, "ramp": "1s"}
+    paths = [path for path, _ in said(edited(activity={"arrivals": arrivals}))]
+    expected = ["duration", "arrivals.ramp", "arrivals.stages[0].ramp", "arrivals.stages[1].name"]
+    assert sorted(paths) == sorted(f"{STEADY}.{one}" for one in expected)
+
+
+TARGET_ROWS = [
+    ({"protocol": "openai-chap"}, "protocol", "did you mean openai-chat"),
+    ({"url": None}, "", "has neither"),
+    ({"demo": {}}, "", "has both"),
+    ({"url": "chat:8000"}, "url", "must begin with http"),
+    ({"url": "http://"}, "url", "names no host"),
+    ({"url": "${env:}"}, "url", "not a reference"),
+    ({"model": None}, "model", "openai-chat needs it"),
+    ({"model": "${env:M}"}, "model", "only in url, headers, tls, announce"),
+    ({"headers": {"Host": "x"}}, "headers.Host", "by the client itself"),
+    ({"headers": {"x-n": 1}}, "headers.x-n", 'write it in quotes: "1"'),
+    ({"version": "2"}, "version", "protocols that have it: kserve-v2"),
+    ({"stream": "yes"}, "stream", "say true"),
+    ({"timeout": "0s"}, "timeout", "longer than 0s"),
+    ({"tls": {"insecure": True}}, "tls.insecure", "unknown key"),
+    ({"prometheus": "http://x"}, "prometheus", "no key of a target"),
+    ({"rate_limit": "10/s"}, None, "up to 20/s are offered"),
+]
+
+
+@pytest.mark.parametrize(("change", "path", "words"), TARGET_ROWS)
+def test_a_wrong_target_is_told(edited, change, path, words):
+    found = said(edited(target=change))
+    place = f"{STEADY}.arrivals" if path is None else f"targets.chat.{path}".rstrip(".")
+    assert [one for one in found if one[0] == place and words in one[1]], found
+
+
+CHAOS = {
+    "name": "hang",
+    "kind": "chaos",
+    "fault": "pause-process",
+    "at": "5s",
+    "for": "2s",
+    "match": {"port": 80},
+}
+SOAK = {
+    "name": "s",
+    "kind": "soak",
+    "target": "chat",
+    "arrivals": {"process": "constant", "rate": "1/s"},
+    "duration": "9s",
+    "data": {"synthetic": {"input_tokens": 1, "output_tokens": 1}},
+}
+SEARCH = {
+    "name": "knee",
+    "kind": "search",
+    "target": "chat",
+    "arrivals": {"process": "poisson"},
+    "data": {"synthetic": {"input_tokens": 1, "output_tokens": 1}},
+    "find": "max rate",
+    "between": ["1/s", "9/s"],
+    "while": ["success_rate > 9%"],
+}
+REGRESSION = {"name": "g", "kind": "regression", "target": "chat", "golden": "g.jsonl"}
+TELEMETRY = {"name": "t", "kind": "telemetry", "sources": ["host"]}
+SECOND_ROWS = [
+    (CHAOS, {"fault": "pause-proces"}, "fault", "did you mean pause-process"),
+    (CHAOS, {"for": None}, "for", "is held for a time"),
+    (CHAOS, {"fault": "kill-process"}, "for", "it lasts no time"),
+    (CHAOS, {"for": "61m"}, "for", "longer than 1h"),
+    (CHAOS, {"at": "29s"}, "at", "must end before the traffic does"),
+    (CHAOS, {"match": None}, "match", "which process"),
+    (CHAOS, {"match": {}}, "match", "has none"),
+    (CHAOS, {"match": {"port": 1, "name": "x"}}, "match", "exactly one"),
+    (CHAOS, {"match": {"cmdline": "("}}, "match.cmdline", "no regular expression"),
+    (CHAOS, {"with": {"x": 1}}, "with.x", "unknown key"),
+    (CHAOS, {"fault": "kill-process", "for": None, "with": {"signal": "NOPE"}}, "with", "NOPE"),
+    (CHAOS, {"fault": "tcp-proxy", "match": None}, "with.listen", "is missing"),
+    (
+        CHAOS,
+        {"fault": "gpu-memory", "match": None, "with": {"share_of_free": "5"}},
+        "with.share_of_free",
+        "bare number",
+    ),
+    (
+        CHAOS,
+        {"fault": "disconnect-mid-stream", "match": None, "with": {"rate": "1/s"}},
+        "target",
+        "traffic on a target",
+    ),
+    (CHAOS, {"observe": ["nobody"]}, "observe[0]", "no load or soak 'nobody'"),
+    (
+        CHAOS,
+        {"observe": [], "expect": ["recovery < 5s"]},
+        "expect[0]",
+        "no load or soak of the phase is observed",
+    ),
+    (CHAOS, {"expect": ["metric(x) returns within 5s"]}, "expect[0]", "no `metrics` URL"),
+    (CHAOS, {"expect": ["alert(X) fires within 5s"]}, "expect[0]", "no target is a monitor"),
+    (CHAOS, {"duration": "5s"}, "duration", "kinds that have it: load, soak, telemetry"),
+    (SOAK, {"watch": ["latenzy"]}, "watch[0]", "did you mean latency"),
+    (SOAK, {"watch": ["gpu.power"]}, "watch[0]", "sources: [nvml]"),
+    (SOAK, {"watch": ["target.rss"]}, "watch[0]", "give the soak's target `metrics`"),
+    (SOAK, {"trend": {"gate": 1}}, "trend.gate", "true or false"),
+    (SEARCH, {"between": ["9/s", "1/s"]}, "between", "lower level stands first"),
+    (SEARCH, {"between": ["1/s"]}, "between", "needs at least 2"),
+    (SEARCH, {"settle": "60s"}, "settle", "shorter than `step`"),
+    (SEARCH, {"find": "max concurrency"}, "arrivals.process", "must be closed"),
+    (SEARCH, {"arrivals": {"process": "poisson", "rate": "1/s"}}, "arrivals.rate", "sets the level itself"),
+    (SEARCH, {"slos": ["max_concurrency > 5"]}, "slos[0]", "finds max_rate"),
+    (SEARCH, {"while": []}, "while", "needs at least 1"),
+    (SEARCH, {"while": None}, "while", "a search activity needs it"),
+    (REGRESSION, {"golden": None}, "golden", "golden or probes"),
+    (REGRESSION, {"mutate": ["null-field"], "probes": ["no-credentials"]}, "probes", "stands beside mutate"),
+    (
+        REGRESSION,
+        {"mutate": ["null-field"], "compare": {"a": {"exact": {}}}},
+        "compare",
+        "stands beside mutate",
+    ),
+    (REGRESSION, {"golden": None, "probes": ["x"], "features": "f"}, "features", "needs `golden`"),
+    (REGRESSION, {"compare": {"a": {"exactly": {}}}}, "compare.a.exactly", "did you mean exact"),
+    (REGRESSION, {"compare": {"a": {"close": {"tol": 1}}}}, "compare.a.close.tol", "did you mean"),
+    (REGRESSION, {"compare": {"a": {"close": {"rtol": "x"}}}}, "compare.a.close.rtol", "must be a number"),
+    (REGRESSION, {"slos": ["agreement > 9%"]}, "slos[0]", "needs a `baseline`"),
+    (REGRESSION, {"slos": ["contract_violations < 1"]}, "slos[0]", "needs `features`"),
+    (REGRESSION, {"slos": ["always(ok) for mutation=x"]}, "slos[0]", "no request has mutation=x"),
+    (TELEMETRY, {"sources": ["gpu"]}, "sources[0]", "one of nvml, host"),
+    (TELEMETRY, {"sources": [{"prometheus": "chat"}]}, "sources[0].prometheus", "no `metrics` URL"),
+    (TELEMETRY, {"sources": [{"process": {}}]}, "sources[0].process", "has none"),
+    (TELEMETRY, {"name": "steady"}, "name", "a second activity named steady"),
+    (TELEMETRY, {"kind": "telemetri"}, "kind", "did you mean telemetry"),
+    (TELEMETRY, {"kind": None}, "kind", "is missing"),
+]
+
+
+@pytest.mark.parametrize(("activity", "change", "path", "words"), SECOND_ROWS)
+def test_a_wrong_activity_of_another_kind_is_told(edited, activity, change, path, words):
+    assert said(edited(extra=[activity])) == []
+    changed = {key: value for key, value in (activity | change).items() if value is not None}
+    found = said(edited(extra=[changed]))
+    assert [one for one in found if one[0] == f"{SECOND}.{path}" and words in one[1]], found
+
+
+WINDOW = {"from": "09:30", "to": "16:00", "timezone": "Europe/Berlin"}
+TOP_ROWS = [
+    ({"sed": 1}, "sed", "did you mean seed"),
+    ({"seed": -1}, "seed", "at least 0"),
+    ({"seed": 2**63}, "seed", "below"),
+    ({"seed": "7"}, "seed", "whole number"),
+    ({"phases": []}, "phases", "needs at least 1"),
+    ({"targets": {}}, "targets", "needs at least 1"),
+    ({"abort_if": ["success_rate < 9% for a=b", "pass_rate < 9%"]}, "abort_if[1]", "when its activity ends"),
+    ({"slos": ["pass_rate > 9%"]}, "slos[0]", "not among the campaign's"),
+    ({"prices": {"kwh": 1}}, "prices.machine_hour", "is missing"),
+    ({"prices": {"machine_hour": -1}}, "prices.machine_hour", "at least 0"),
+    ({"gameday": {"window": WINDOW | {"from": 930}}}, "gameday.window.from", "09:30"),
+    ({"gameday": {"window": WINDOW | {"to": "09:00"}}}, "gameday.window.to", "ends before it begins"),
+    ({"gameday": {"window": WINDOW | {"timezone": "Mars"}}}, "gameday.window.timezone", "no time zone"),
+    ({"gameday": {"window": WINDOW | {"days": ["monday"]}}}, "gameday.window.days[0]", "one of mon"),
+    ({"gameday": {"window": WINDOW, "blackout": ["2026-13-01"]}}, "gameday.blackout[0]", "FIRST..LAST"),
+    ({"gameday": {"approvals": {"only": {"by": "boss"}}}}, "gameday.approvals.only.by", "no role"),
+    (
+        {"gameday": {"approvals": {"x": {"by": "b"}}, "roles": {"b": "b@c"}}},
+        "gameday.approvals.x",
+        "no phase",
+    ),
+    ({"priority": 11}, "priority", "at most 10"),
+    ({"description": "${env:A}"}, "description", "a literal"),
+]
+
+
+@pytest.mark.parametrize(("change", "path", "words"), TOP_ROWS)
+def test_a_wrong_key_at_the_top_is_told(edited, change, path, words):
+    found = said(edited(top=change))
+    assert [one for one in found if one[0] == path and words in one[1]], found
+
+
+def test_money_must_be_in_the_campaigns_currency(edited):
+    top = {"prices": {"machine_hour": 1, "currency": "EUR"}}
+    slos = {"slos": ["cost_per_1k_tokens < $0.02"]}
+    assert "write 0.02 EUR" in said(edited(activity=slos, top=top))[0][1]
+    assert said(edited(activity={"slos": ["cost_per_1k_tokens < 0.02 EUR"]}, top=top)) == []
+
+
+def test_phases_require_only_earlier_ones(edited):
+    document = edited()
+    document["phases"].append(document["phases"][0] | {"name": "later", "requires": ["only", "later", "x"]})
+    found = said(document)
+    assert [path for path, _ in found] == ["phases[1].requires[1]", "phases[1].requires[2]"]
+
+
+@pytest.mark.parametrize(
+    ("activity", "path", "words"),
+    [(TELEMETRY, "activities[0].duration", "only telemetry"), (CHAOS, "activities", "only chaos")],
+)
+def test_a_phase_needs_something_that_ends_it(edited, activity, path, words):
+    document = edited()
+    document["phases"].append({"name": "alone", "activities": [activity]})
+    found = said(document)
+    assert [one for one in found if one[0] == f"phases[1].{path}" and words in one[1]], found
+
+
+def test_a_monitor_is_asked_and_never_loaded(edited):
+    document = edited(activity={"slos": ["alert(X) never fires"]})
+    document["targets"]["alerts"] = {"prometheus": "http://127.0.0.1:9090"}
+    assert said(document) == []
+    document["phases"][0]["activities"][0]["target"] = "alerts"
+    document["targets"]["more"] = {"alertmanager": "http://127.0.0.1:9093"}
+    paths = [path for path, _ in said(document)]
+    assert paths == ["targets.more", f"{STEADY}.target"]
+
+
+def test_errors_in_one_activity_do_not_hide_each_other(edited):
+    change = {
+        "durration": "5s",
+        "arrivals": {"process": "poisson", "rate": 20},
+        "target": "nope",
+        "warmup": 3,
+    }
+    paths = {path.removeprefix(f"{STEADY}.") for path, _ in said(edited(activity=change))}
+    assert paths == {"durration", "arrivals.rate", "target", "warmup"}
+
+
+def test_a_literal_brace_after_a_dollar_is_written_with_two(edited):
+    document = edited(top={"description": "cost $${x}"}, target={"headers": {"a": "Bearer ${env:TOKEN}"}})
+    campaign = load_campaign_text(json.dumps(document)).campaign
+    assert campaign.description == "cost ${x}"
+    assert campaign.targets["chat"].headers == {"a": "Bearer ${env:TOKEN}"}
+
+
+def test_what_is_reserved_parses_and_is_named(edited, examples):
+    assert not_working(load_campaign_text(json.dumps(edited())).campaign) == ()
+    document = edited(
+        activity={"sessions": {"turns": 3}}, top={"priority": 1, "comparison": {"p99(latency)": "10%"}}
+    )
+    document["phases"][0]["activities"].append({"name": "b", "kind": "batch", "submit": {}, "done": {}})
+    names = [name for _, name in not_working(load_campaign_text(json.dumps(document)).campaign)]
+    assert names == ["priority", "comparison", "sessions", "kind batch"]
+
+
+def test_what_runs_together_is_summed_at_the_worst_moment():
+    def load(stages):
+        arrivals = {"process": "poisson", "stages": stages}
+        return LoadActivity.model_validate({"name": "a", "kind": "load", "target": "t", "arrivals": arrivals})
+
+    rising = load([{"rate": "10/s", "for": "10s", "ramp": "10s"}, {"rate": "1/s", "for": "10s"}])
+    falling = load([{"rate": "20/s", "for": "5s"}, {"rate": "2/s", "for": "20s"}])
+    assert peak_together_per_s([rising, falling]) == 25
+    assert peak_together_per_s([]) == 0

@@ -1,0 +1,50 @@
+from dataclasses import dataclass
+
+from orchestrator.slo.evidence import Evidence, FaultSpan
+from orchestrator.slo.validity import invalid_fault_reasons, invalid_reasons, lateness
+
+
+@dataclass(frozen=True)
+class Limits:
+    achieved: float = 0.99
+    coverage: float = 0.99
+    lag_p99: float = 0.010
+    start_skew: float = 1.0
+
+
+def test_a_clean_run_gives_no_reason():
+    clean = Evidence("peak", "load", 60.0, start_skew_s=0.02, lag_p99_s=0.003)
+    assert invalid_reasons(clean, Limits()) == ()
+    assert lateness(clean, Limits()) == ""
+
+
+def test_each_fault_of_the_test_is_said_with_its_number():
+    spoilt = Evidence(
+        "peak",
+        "load",
+        60.0,
+        achieved=0.97,
+        coverage=0.981,
+        unknown=12,
+        unsent_generator=340,
+        start_skew_s=1.4,
+        ended_early="aborted",
+    )
+    reasons = invalid_reasons(spoilt, Limits())
+    assert len(reasons) == 4
+    assert reasons[0] == "ended before its time: aborted"
+    assert "97%" in reasons[1]
+    assert "98.1%" in reasons[2]
+    assert "340 unsent by the generator, 12 unknown" in reasons[2]
+    assert "1.4 s apart" in reasons[3]
+
+
+def test_a_fault_must_have_taken_effect_been_reverted_and_left_nothing():
+    good = FaultSpan("hang", "pause-process", 10.0, 12.0)
+    assert invalid_fault_reasons(good) == ()
+    assert invalid_fault_reasons(FaultSpan("killed", "kill-process", 10.0, None, one_shot=True)) == ()
+    bad = FaultSpan(
+        "hang", "pause-process", 10.0, None, took_effect=False, why="no such pid", residue="a rule"
+    )
+    assert len(invalid_fault_reasons(bad)) == 3
+    assert "no such pid" in invalid_fault_reasons(bad)[0]
