@@ -30,8 +30,11 @@ class Bound(msgspec.Struct, frozen=True):
 
     @property
     def id(self) -> str:
-        """The name under which counts of this bound travel, e.g. `latency<0.25`, `goodput(ttft<0.5,tpot<0.05)`."""
-        text = ",".join(f"{limit.series}{limit.op}{limit.bound_s:g}" for limit in self.limits)
+        """The name under which counts of this bound travel, e.g.
+
+        `latency<0.25`, `goodput(ttft<0.5,tpot<0.05)`.
+        """
+        text = ",".join(f"{limit.series}{limit.op}{limit.bound_s:.12g}" for limit in self.limits)
         return f"goodput({text})" if self.goodput else text
 
 

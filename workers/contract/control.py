@@ -1,10 +1,16 @@
-"""Orders from the leader to a worker about its attempts; sent again after a restart, so each is idempotent."""
+"""Orders from the leader to a worker about its attempts.
+
+Sent again after a restart, so each is idempotent.
+"""
 
 import msgspec
 
 
 class Start(msgspec.Struct, frozen=True, tag="start"):
-    """Begin: the phase's second 0 is common time `start_s`; take arrivals from `from_s` (since the start) on."""
+    """Begin: the phase's second 0 is common time `start_s`.
+
+    Take arrivals from `from_s` (since the start) on.
+    """
 
     campaign: str
     attempt: str

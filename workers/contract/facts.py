@@ -1,7 +1,7 @@
 """The kinds of fact that a campaign's journal is made of, whoever says them.
 
-The journal is a Redis stream; a fact's id makes its append once-only. Times (`at_s`) are seconds of the common clock
-(Redis TIME) unless said otherwise; `start_s` and `from_s` of a phase likewise.
+The journal is a Redis stream; a fact's id makes its append once-only. Times (`at_s`) are seconds of the
+common clock (Redis TIME) unless said otherwise; `start_s` and `from_s` of a phase likewise.
 """
 
 import msgspec
@@ -19,8 +19,8 @@ class _Fact(msgspec.Struct, frozen=True, tag_field="fact", kw_only=True):
 class Submitted(_Fact, frozen=True, kw_only=True, tag="submitted"):
     """A campaign: its file as read, the values set over it, the seed (drawn if not given) and who sent it.
 
-    `files`: path as written in the campaign file -> (sha256, size in bytes). `urls`: target -> url of a demo target
-    that was started for it. `cases`: activity key -> golden cases to judge.
+    `files`: path as written in the campaign file -> (sha256, size in bytes). `urls`: target -> url of a
+    demo target that was started for it. `cases`: activity key -> golden cases to judge.
     """
 
     campaign: str
@@ -86,14 +86,17 @@ class PhaseStarted(_Fact, frozen=True, kw_only=True, tag="phase-started"):
 
 
 class Resumed(_Fact, frozen=True, kw_only=True, tag="resumed"):
-    """A successor takes its shard's arrivals whose intended time (since the phase's start) is at or after `from_s`."""
+    """A successor takes its shard's arrivals from `from_s` on: intended time, since the phase's start."""
 
     attempt: str
     from_s: float
 
 
 class Lost(_Fact, frozen=True, kw_only=True, tag="lost"):
-    """The leader gave up an attempt: its lease ran out, or nobody claimed it in time. It may have sent until `fence_s`."""
+    """The leader gave up an attempt: its lease ran out, or nobody claimed it in time.
+
+    It may have sent until `fence_s`.
+    """
 
     attempt: str
     fence_s: float
@@ -165,7 +168,10 @@ class Exited(_Fact, frozen=True, kw_only=True, tag="exited"):
 
 
 class FaultSeen(_Fact, frozen=True, kw_only=True, tag="fault-seen"):
-    """A step of a fault: `what` is injected, verified, reverted, residue or failed; `uncertainty_s` is the clock's."""
+    """A step of a fault: `what` is injected, verified, reverted, residue or failed.
+
+    `uncertainty_s` is the clock's.
+    """
 
     attempt: str
     what: str
@@ -176,9 +182,8 @@ class FaultSeen(_Fact, frozen=True, kw_only=True, tag="fault-seen"):
 
 
 Fact = (
-    Submitted | AbortAsked | Noted | PhaseOpened | PhaseSkipped | Placed | PhaseStarted | Resumed | Lost | PhaseEnded
-    | Aborting | Ended | Claimed | NotReady | Ready | Exited | FaultSeen
-)  # fmt: skip
+    Submitted | AbortAsked | Noted | PhaseOpened | PhaseSkipped | Placed | PhaseStarted | Resumed | Lost |
+    PhaseEnded | Aborting | Ended | Claimed | NotReady | Ready | Exited | FaultSeen )  # fmt: skip
 
 encode_fact = msgspec.json.Encoder().encode
 decode_fact = msgspec.json.Decoder(Fact).decode
@@ -187,8 +192,8 @@ decode_fact = msgspec.json.Decoder(Fact).decode
 class WorkerCard(msgspec.Struct, frozen=True):
     """What a worker says of itself: the inventory behind `where`.
 
-    `slots`: shards it runs at once; `gpus`: names; `offset_s`/`uncertainty_s`: its clock against the common one.
-    `draining`: takes nothing new. `reachable`: a label the fleet gave, e.g. `model-server`.
+    `slots`: shards it runs at once; `gpus`: names; `offset_s`/`uncertainty_s`: its clock against the common
+    one. `draining`: takes nothing new. `reachable`: a label the fleet gave, e.g. `model-server`.
     """
 
     worker: str

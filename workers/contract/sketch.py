@@ -1,7 +1,7 @@
 """A mergeable sketch of a distribution: quantiles within 0.5% of the true ones, whatever the split.
 
-Source: Masson, Rim & Lee, DDSketch, VLDB 2019. Bucket of x = ceil(log_γ(x)), γ = (1+α)/(1−α), α = 0.005; exact zeros,
-count, sum, min and max beside. Merging is addition: associative, commutative, exact.
+Source: Masson, Rim & Lee, DDSketch, VLDB 2019. Bucket of x = ceil(log_γ(x)), γ = (1+α)/(1−α), α = 0.005;
+exact zeros, count, sum, min and max beside. Merging is addition: associative, commutative, exact.
 """
 
 import math
@@ -36,7 +36,10 @@ class SketchWire(msgspec.Struct, frozen=True, array_like=True):
 
 @dataclass(frozen=True, slots=True)
 class Sketch:
-    """Counts of buckets `offset`, `offset + 1`, ... with exact count, zeros, total (sum), low (min) and high (max)."""
+    """Counts of buckets `offset`, `offset + 1`, ...
+
+    With exact count, zeros, total (sum), low (min) and high (max).
+    """
 
     count: int
     zeros: int

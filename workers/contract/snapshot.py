@@ -1,7 +1,7 @@
 """What a shard sends back every second: deltas, keyed by the second of intended time.
 
-A snapshot is `(activity, shard, attempt, seq)`; a repeat is dropped, a hole is seen. All cells add up: any order of
-snapshots gives the same totals. Times are seconds; seconds of the phase count from its start.
+A snapshot is `(activity, shard, attempt, seq)`; a repeat is dropped, a hole is seen. All cells add up: any
+order of snapshots gives the same totals. Times are seconds; seconds of the phase count from its start.
 """
 
 from typing import Literal
@@ -20,7 +20,10 @@ REQUEST_SERIES = ("latency", "service_time", "wait", "ttft", "ttft_sent", "ttfot
 QUANTITIES = (*REQUEST_SERIES, "connect", "lag", "latency_failed")
 
 FAILED = ("timeout", "connect", "reset", "incomplete", "invalid")
-"""Outcomes of failed requests besides `http_NNN`; `abandoned` is sent but left by an engine that stopped or died."""
+"""Outcomes of failed requests besides `http_NNN`.
+
+`abandoned` is sent but left by an engine that stopped or died.
+"""
 ABANDONED = "abandoned"
 UNSENT_TARGET = "unsent_target"
 UNSENT_GENERATOR = "unsent_generator"
@@ -29,8 +32,8 @@ UNSENT_GENERATOR = "unsent_generator"
 class Cell(msgspec.Struct, array_like=True):
     """Deltas of one second of intended time in one group.
 
-    `outcomes`: count by `ok`, `http_NNN`, `timeout`, ...; `bounds`: by bound id; `sketches`: by quantity, seconds;
-    `ok_without_tokens`: ok requests whose output tokens are unknown.
+    `outcomes`: count by `ok`, `http_NNN`, `timeout`, ...; `bounds`: by bound id; `sketches`: by quantity,
+    seconds; `ok_without_tokens`: ok requests whose output tokens are unknown.
     """
 
     second: int
@@ -44,7 +47,10 @@ class Cell(msgspec.Struct, array_like=True):
 
 
 class CaseResult(msgspec.Struct, array_like=True, frozen=True):
-    """One golden case judged once; `row` is its position in the golden file, `why` is empty when it passed."""
+    """One golden case judged once.
+
+    `row` is its position in the golden file, `why` is empty when it passed.
+    """
 
     row: int
     case: str
@@ -69,10 +75,11 @@ class ErrorExample(msgspec.Struct, array_like=True, frozen=True):
 class Snapshot(msgspec.Struct):
     """One second's report of one attempt.
 
-    `dispatched`: all own indices below it are decided (sent, or given up). `in_flight`: own indices handed out and not yet
-    ended. `running`: highest number in flight by second. `completions`: answers by the second in which they ended.
-    `start_lag_s`: first send minus its intended time, once known. `busy_share`: engine CPU of one core.
-    `late`: deltas that belong to seconds already closed. `dropped`: examples left out for want of room.
+    `dispatched`: all own indices below it are decided (sent, or given up). `in_flight`: own indices handed
+    out and not yet ended. `running`: highest number in flight by second. `completions`: answers by the
+    second in which they ended. `start_lag_s`: first send minus its intended time, once known. `busy_share`:
+    engine CPU of one core. `late`: deltas that belong to seconds already closed. `dropped`: examples left
+    out for want of room.
     """
 
     activity: str
@@ -99,4 +106,7 @@ encode = msgspec.msgpack.Encoder().encode
 decode = msgspec.msgpack.Decoder(Snapshot).decode
 
 ExitOutcome = Literal["done", "stopped", "died", "error", "refused"]
-"""How an attempt ended: all its work done; told to stop or past its fence; its engine died; our error; not allowed."""
+"""How an attempt ended: all its work done; told to stop or past its fence; its engine died; our error.
+
+Not allowed.
+"""

@@ -1,4 +1,7 @@
-"""What a shard is asked to do: the activity's spec, stored once by its sha256, and the small task that points at it."""
+"""What a shard is asked to do.
+
+The activity's spec, stored once by its sha256, and the small task that points at it.
+"""
 
 import hashlib
 from typing import Any
@@ -45,10 +48,12 @@ class TargetSpec(msgspec.Struct, frozen=True):
 
 
 class LoadSpec(msgspec.Struct, frozen=True, tag="load"):
-    """Load or soak. `max_in_flight` is the activity's; shard i of n gets its share, the rest going to the first ones.
+    """Load or soak.
 
-    `tag_groups`: row tags whose requests are also counted in a group "TAG=VALUE". `warmup_s`: arrivals before it go to
-    the group "warmup" alone.
+    `max_in_flight` is the activity's; shard i of n gets its share, the rest going to the first ones.
+
+    `tag_groups`: row tags whose requests are also counted in a group "TAG=VALUE". `warmup_s`: arrivals
+    before it go to the group "warmup" alone.
     """
 
     campaign: str
@@ -90,7 +95,9 @@ class RegressionSpec(msgspec.Struct, frozen=True, tag="regression"):
 
 
 class ChaosSpec(msgspec.Struct, frozen=True, tag="chaos"):
-    """One fault: `at_s` after the phase's start, held for `for_s` (0: one-shot). `match` as in the campaign file.
+    """One fault: `at_s` after the phase's start, held for `for_s` (0: one-shot).
+
+    `match` as in the campaign file.
 
     `demo_pid`: the process of the demo target on this host, where nothing else is matched.
     """
@@ -112,8 +119,8 @@ ActivitySpec = LoadSpec | RegressionSpec | ChaosSpec
 class ShardTask(msgspec.Struct, frozen=True):
     """The body of a Celery task: who should do which try at which shard of which spec.
 
-    `skip_rows`: golden cases already judged by an earlier attempt. `probe`: ask the target for readiness first.
-    `expires_s`: common time after which nobody may claim it.
+    `skip_rows`: golden cases already judged by an earlier attempt. `probe`: ask the target for readiness
+    first. `expires_s`: common time after which nobody may claim it.
     """
 
     campaign: str
@@ -132,7 +139,10 @@ class ShardTask(msgspec.Struct, frozen=True):
 
 
 def attempt_id(activity: str, shard: int, number: int) -> str:
-    """Name of one try at a shard, unique in its campaign; also the third part of `x-shakeout-id`'s meaning."""
+    """Name of one try at a shard, unique in its campaign.
+
+    Also the third part of `x-shakeout-id`'s meaning.
+    """
     return f"{activity}:{shard}:{number}"
 
 

@@ -1,0 +1,33 @@
+"""Data files come whole or not at all."""
+
+import hashlib
+
+import pytest
+
+from workers.contract import names
+from workers.contract.errors import DataError
+from workers.files import fetch
+
+
+def store(client, chunks: list[bytes], sha256: str | None = None) -> str:
+    sha256 = sha256 or hashlib.sha256(b"".join(chunks)).hexdigest()
+    client.rpush(names.file_chunks(sha256), *chunks)
+    return sha256
+
+
+def test_a_file_is_fetched_once_and_then_kept(redis_client, tmp_path):
+    sha256 = store(redis_client, [b"a" * 1_000_000, b"\x00b"])
+    path = fetch(redis_client, sha256, folder=tmp_path / "files", name="rows.jsonl")
+    assert path.read_bytes() == b"a" * 1_000_000 + b"\x00b"
+    redis_client.flushall()
+    assert fetch(redis_client, sha256, folder=tmp_path / "files", name="rows.jsonl") == path
+
+
+@pytest.mark.parametrize("stored", [True, False])
+def test_a_broken_or_missing_file_is_named_and_nothing_is_left(redis_client, tmp_path, stored):
+    sha256 = "0" * 64
+    if stored:
+        store(redis_client, [b"other"], sha256)
+    with pytest.raises(DataError, match=r"rows\.jsonl"):
+        fetch(redis_client, sha256, folder=tmp_path, name="rows.jsonl")
+    assert not list(tmp_path.iterdir())

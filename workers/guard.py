@@ -1,0 +1,72 @@
+"""What a worker lets through: targets on its own allow-list, and secrets that are known here.
+
+References are `${env:NAME}` and `${file:NAME}`; a literal `${` is written `$${`. The allow-list is this
+worker's configuration, never Redis's; here only literal addresses are judged, early, for a clear refusal. The
+engine judges the address that it connects to.
+"""
+
+import ipaddress
+import re
+from collections.abc import Sequence
+from urllib.parse import urlsplit
+
+from workers.contract.errors import ShakeoutWorkerError, TargetRefusedError
+from workers.engine.allow import parse_allow_list
+from workers.settings import Settings
+
+MOST_SECRET_BYTES = 64 * 1024
+_REFERENCE = re.compile(r"\$\$\{|\$\{(?P<source>env|file):(?P<name>[A-Za-z_][A-Za-z0-9_]*)\}")
+_PORTS = {"http": 80, "https": 443}
+
+
+class SecretUnsetError(ShakeoutWorkerError):
+    """A secret that the campaign refers to is not set on this worker."""
+
+
+def fill(text: str, settings: Settings) -> str:
+    """Put secrets in place of their references. Raises SecretUnsetError, which names the reference."""
+
+    def value(match: re.Match[str]) -> str:
+        if match[0] == "$${":
+            return "${"
+        return _secret(match["source"], match["name"], settings)
+
+    return _REFERENCE.sub(value, text)
+
+
+def check_target(url: str, allow_targets: Sequence[str]) -> None:
+    """Refuse a URL whose host is a literal address off the list. Raises TargetRefusedError."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    if parts.scheme not in _PORTS or not host:
+        raise TargetRefusedError("the target's url is no http(s) address; nothing was sent to it")
+    try:
+        address = str(ipaddress.ip_address(host))
+    except ValueError:
+        parse_allow_list(allow_targets)
+        return
+    port = parts.port or _PORTS[parts.scheme]
+    parse_allow_list(allow_targets).permitted(host, port, addresses=[address])
+
+
+def _secret(source: str, name: str, settings: Settings) -> str:
+    if source == "env":
+        value = settings.environment.get(name)
+        if value is None:
+            raise SecretUnsetError(
+                f"${{env:{name}}} is not set on worker {settings.name}: set {name} in its environment"
+            )
+        return value
+    try:
+        with (settings.secrets / name).open("rb") as file:
+            content = file.read(MOST_SECRET_BYTES + 1)
+    except OSError as error:
+        raise SecretUnsetError(
+            f"${{file:{name}}} cannot be read on worker {settings.name} ({error.strerror}): "
+            "put that file into the directory that SHAKEOUT_SECRETS names"
+        ) from error
+    if len(content) > MOST_SECRET_BYTES:
+        raise SecretUnsetError(
+            f"${{file:{name}}} on worker {settings.name} is over {MOST_SECRET_BYTES} bytes"
+        )
+    return content.decode("utf-8", "replace").rstrip("\r\n")

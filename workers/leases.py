@@ -1,0 +1,197 @@
+"""Staying alive in the fleet's eyes: one thread renews all running attempts' leases and the worker's card.
+
+What a renewal buys is a fence: the engine may send until the START of the last successful renewal plus the
+campaign's `on_lost_coordinator`, on CLOCK_BOOTTIME. No answer, or no leader, buys nothing, and the engine
+falls silent by itself.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import redis
+
+from workers.clock import MEASURE_EVERY_S, boot_ns
+from workers.contract import names, scripts
+from workers.contract.control import Stop
+from workers.contract.errors import ShakeoutWorkerError
+from workers.contract.facts import WorkerCard
+from workers.inventory import shown
+from workers.link import AGAIN_AFTER_S, AWAY, Link
+
+TAKEN = -1  # RENEW's word for a lease that the leader took away
+
+log = logging.getLogger(__name__)
+
+
+class NameTakenError(ShakeoutWorkerError):
+    """Another live worker has this name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Authorised:
+    """Sending is allowed until this time of CLOCK_BOOTTIME."""
+
+    until_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Revoked:
+    """The leader gave this attempt up: not one more request."""
+
+
+Tell = Callable[[Authorised | Revoked | Stop], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """An attempt that runs here, and whom to tell about its lease."""
+
+    campaign: str
+    attempt: str
+    fence_s: float
+    tell: Tell
+
+
+class Leases:
+    """The renewing thread and what it renews. `superseded` is called once if another life takes the name."""
+
+    def __init__(
+        self, link: Link, *, card: WorkerCard, draining: threading.Event, superseded: Callable[[], None]
+    ) -> None:
+        self._link, self._card, self._draining, self._superseded = link, card, draining, superseded
+        self._held: dict[tuple[str, str], Held] = {}
+        self._lock = threading.Lock()
+        self._closing = threading.Event()
+        self._wake = threading.Event()
+        self._client = link.open_client()
+        self._server = ""
+        self._measured_s = self._carded_s = 0.0
+        self._thread = threading.Thread(target=self._run, name="link-leases", daemon=True)
+
+    def start(self) -> None:
+        """Take the name, then begin to renew. Raises NameTakenError where a live worker has it.
+
+        Waits for Redis as long as it takes; a dead holder's card is waited out, a live one's is seen to move.
+        """
+        first_seen_s: float | None = None
+        while True:
+            try:
+                self._look_at_server(self._client.info("server"))
+                if self._show_card(self._client):
+                    break
+                seen_s = self._seen_s()
+            except AWAY as error:
+                log.warning("waiting for Redis: %s", error)
+                time.sleep(5 * AGAIN_AFTER_S)
+                continue
+            first_seen_s = seen_s if first_seen_s is None else first_seen_s
+            if seen_s > first_seen_s:
+                name = self._card.worker
+                raise NameTakenError(
+                    f"a live worker is called {name} already: stop it, or use another --name"
+                )
+            time.sleep(AGAIN_AFTER_S)
+        self._thread.start()
+
+    def hold(self, held: Held) -> None:
+        """Renew this attempt from now on, the first time at once."""
+        with self._lock:
+            self._held[held.campaign, held.attempt] = held
+        self._wake.set()
+
+    def release(self, campaign: str, attempt: str) -> None:
+        """The attempt is over."""
+        with self._lock:
+            self._held.pop((campaign, attempt), None)
+
+    def close(self) -> None:
+        """Stop renewing, and take the card back if Redis is there."""
+        self._closing.set()
+        self._wake.set()
+        self._thread.join(4 * names.LEASE_EVERY_S)
+        try:
+            self._client.eval(scripts.CARD_GONE, 1, names.WORKERS, self._card.worker, self._card.incarnation)
+        except AWAY as error:
+            log.warning("the card stays until it expires: %s", error)
+
+    def _run(self) -> None:
+        pause_s = 0.0
+        while not self._closing.is_set():
+            self._wake.wait(pause_s)
+            self._wake.clear()
+            began_s = time.monotonic()
+            pause_s = AGAIN_AFTER_S
+            try:
+                self._round()
+                pause_s = max(0.0, began_s + names.LEASE_EVERY_S - time.monotonic())
+            except AWAY as error:
+                log.debug("leases not renewed: %s", error)
+
+    def _round(self) -> None:
+        """One round trip that renews everything, then what follows from its answers."""
+        with self._lock:
+            held = list(self._held.values())
+        by_campaign: dict[str, list[Held]] = {}
+        for each in held:
+            by_campaign.setdefault(each.campaign, []).append(each)
+        began_ns = boot_ns()
+        pipe = self._client.pipeline(transaction=False)
+        pipe.info("server")
+        pipe.exists(names.HALT)
+        for campaign, group in by_campaign.items():
+            attempts = [each.attempt for each in group]
+            pipe.eval(scripts.RENEW, 2, names.leases(campaign), names.LEADER, *attempts)
+        info, halted, *answers = pipe.execute()
+        if self._look_at_server(info):
+            self._claim_again(held)
+            self._server = str(info["run_id"])  # only now: a failure in between is tried again
+            return
+        for group, renewed in zip(by_campaign.values(), answers, strict=True):
+            for each, answer in zip(group, renewed, strict=True):
+                _tell(each, answer, began_ns=began_ns, halted=bool(halted))
+        if time.monotonic() - self._carded_s >= names.CARD_EVERY_S and not self._show_card(self._client):
+            log.error("another worker took the name %s while this one stalled", self._card.worker)
+            self._superseded()
+
+    def _look_at_server(self, info: dict[str, Any]) -> bool:
+        """Measure the clock when it is time; True if this is another server than a moment ago."""
+        server = str(info["run_id"])
+        if server != self._server or time.monotonic() - self._measured_s > MEASURE_EVERY_S:
+            self._link.clock.measure(self._client, server=server)
+            self._measured_s = time.monotonic()
+        self._server = self._server or server
+        return self._server != server
+
+    def _claim_again(self, held: list[Held]) -> None:
+        """A new server may lack what the old one acknowledged: claim and send everything again."""
+        log.warning("Redis is another server now: claiming and sending again")
+        for each in held:
+            if not self._link.claim_call(self._client, each.campaign, each.attempt, expires_s=0):
+                each.tell(Revoked())
+        self._link.outbox.send_again()
+
+    def _show_card(self, client: redis.Redis) -> bool:
+        card = shown(self._card, self._link.clock, draining=self._draining.is_set())
+        lives_ms = str(round(names.CARD_S * 1000))
+        body = msgspec.json.encode(card)
+        answer = client.eval(scripts.CARD, 1, names.WORKERS, card.worker, card.incarnation, body, lives_ms)
+        self._carded_s = time.monotonic()
+        return bool(answer == 1)
+
+    def _seen_s(self) -> float:
+        body = self._client.hget(names.WORKERS, self._card.worker)
+        return msgspec.json.decode(body, type=WorkerCard).seen_s if isinstance(body, bytes) else 0.0
+
+
+def _tell(held: Held, answer: int, *, began_ns: int, halted: bool) -> None:
+    if halted:
+        held.tell(Stop(held.campaign, held.attempt, "all campaigns were halted by a person"))
+    elif answer == TAKEN:
+        held.tell(Revoked())
+    elif answer > 0:
+        held.tell(Authorised(began_ns + round(held.fence_s * 1e9)))

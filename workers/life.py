@@ -1,0 +1,81 @@
+"""A worker's parts put together, started and ended in order."""
+
+import logging
+import shutil
+import threading
+from collections.abc import Callable
+
+from workers.attempt import run
+from workers.chaos.ledger import reconcile
+from workers.clock import CommonClock
+from workers.contract.errors import ShakeoutWorkerError
+from workers.fault_attempt import ledger
+from workers.inventory import blank_card
+from workers.leases import Leases
+from workers.link import Link
+from workers.mailbox import Worker
+from workers.orders import Orders
+from workers.progress import Progress
+from workers.settings import Settings
+from workers.supervise import Supervisor
+
+log = logging.getLogger(__name__)
+
+
+def build(
+    settings: Settings,
+    *,
+    incarnation: str,
+    draining: threading.Event,
+    send_progress: Callable[[str, str], None],
+    superseded: Callable[[], None],
+) -> Worker:
+    """Make the parts of one life of a worker; nothing runs yet. Raises ContractError for a broker address."""
+    clock = CommonClock()
+    link = Link(settings, incarnation=incarnation, clock=clock)
+    card = blank_card(settings, incarnation)
+    return Worker(
+        settings=settings,
+        clock=clock,
+        link=link,
+        leases=Leases(link, card=card, draining=draining, superseded=superseded),
+        orders=Orders(link),
+        supervisor=Supervisor(keep=min(settings.slots, card.cores), environment=settings.environment),
+        progress=Progress(send_progress),
+        draining=draining,
+    )
+
+
+def start(worker: Worker) -> None:
+    """Take the name, undo what an earlier life left on this host, and begin. Raises NameTakenError."""
+    worker.settings.home.mkdir(parents=True, exist_ok=True)
+    worker.leases.start()
+    shutil.rmtree(worker.settings.home / "marks" / worker.settings.name, ignore_errors=True)
+    try:
+        for entry in reconcile(ledger(worker)):
+            log.warning(
+                "fault %s of %s was left by an earlier worker: %s",
+                entry.name,
+                entry.attempt,
+                entry.why or "reverted",
+            )
+    except ShakeoutWorkerError as error:
+        log.warning("the ledger of faults: %s", error)
+    worker.link.start()
+    worker.orders.start()
+    worker.supervisor.start()
+    worker.progress.start()
+
+
+def close(worker: Worker) -> None:
+    """Deliver what is unsent, within bounds, and let everything go."""
+    worker.progress.close()
+    worker.supervisor.close()
+    worker.link.close()
+    worker.orders.close()
+    worker.leases.close()
+
+
+def body(worker: Worker) -> Callable[[object, str], None]:
+    """What a Celery task calls."""
+    return lambda argument, task_id: run(argument, worker, task_id=task_id)

@@ -1,0 +1,169 @@
+"""Redis as a worker sees it: claims, specs, and the way out for facts and snapshots.
+
+Every client here gives up after about a second and the loops try again, so a hanging Redis stops nothing but
+the news. Leases and the card are renewed in workers/leases.py, orders read in workers/orders.py.
+"""
+
+import logging
+import threading
+import time
+from collections import Counter
+
+import redis
+from redis.exceptions import RedisError
+
+from workers.clock import CommonClock
+from workers.contract import broker, names, scripts
+from workers.contract.errors import ContractError
+from workers.contract.facts import Claimed, Exited, FaultSeen, NotReady, Ready, encode_fact
+from workers.contract.spec import ShardTask
+from workers.outbox import Item, Outbox
+from workers.settings import Settings
+
+WorkersFact = Claimed | NotReady | Ready | Exited | FaultSeen
+AWAY = (RedisError, OSError)
+"""What a call raises while Redis is away, loading, read-only or failing over."""
+
+AGAIN_AFTER_S = 0.2
+"""Between two tries while Redis is away: soon enough to be back within a lease."""
+FETCH_WITHIN_S = 20.0
+"""How long a spec is asked for while Redis is away; a phase is placed within 60 s by default."""
+DURABLE_EVERY_S = 2.0
+FLUSH_WITHIN_S = 5.0
+"""At the end of the process: how long what is unsent may take."""
+_SAY_AWAY_EVERY_S = 10.0
+_REPLICATED_WITHIN_MS = 200
+
+log = logging.getLogger(__name__)
+
+
+class Link:
+    """One worker's connection to its fleet; methods may be called from any thread."""
+
+    def __init__(self, settings: Settings, *, incarnation: str, clock: CommonClock) -> None:
+        self.settings, self.incarnation, self.clock = settings, incarnation, clock
+        self.outbox = Outbox()
+        self._client = broker.client(settings.broker)
+        self._used: set[tuple[str, str]] = set()
+        self._said: Counter[tuple[str, str, str]] = Counter()
+        self._lock = threading.Lock()
+        self._closing = threading.Event()
+        self._sender = threading.Thread(target=self._send_all, name="link-send", daemon=True)
+
+    def open_client(self) -> redis.Redis:
+        """A client for one thread's own use."""
+        return broker.client(self.settings.broker)
+
+    def start(self) -> None:
+        """Begin to send."""
+        self._sender.start()
+
+    def close(self) -> None:
+        """Send what is unsent, within bounds, and stop."""
+        if not self.outbox.wait_empty(FLUSH_WITHIN_S):
+            log.warning("Redis is away: facts or snapshots of this worker were not delivered")
+        self._closing.set()
+        self._sender.join(FLUSH_WITHIN_S)
+
+    def claim(self, task: ShardTask) -> bool:
+        """Take an attempt, once in this life however often its task comes; False: not for us to run."""
+        key = (task.campaign, task.attempt)
+        with self._lock:
+            if task.incarnation != self.incarnation or key in self._used:
+                return False
+            self._used.add(key)
+        while True:
+            try:
+                held = self.claim_call(self._client, *key, expires_s=task.expires_s)
+            except AWAY as error:
+                if self.clock.now() > task.expires_s + names.FENCE_MARGIN_S:
+                    log.warning(
+                        "attempt %s of %s could not be claimed: %s", task.attempt, task.campaign, error
+                    )
+                    return False
+                time.sleep(AGAIN_AFTER_S)
+            else:
+                return held
+
+    def claim_call(self, client: redis.Redis, campaign: str, attempt: str, *, expires_s: float) -> bool:
+        """One call of the claim script; `expires_s` 0 claims again after a failover. Raises `AWAY`."""
+        keys = [names.claims(campaign), names.leases(campaign)]
+        arguments = [attempt, self.incarnation, str(round(expires_s * 1000))]
+        held = bool(client.eval(scripts.CLAIM, len(keys), *keys, *arguments) == 1)
+        if held and self.settings.broker.startswith("sentinel://"):
+            client.wait(1, _REPLICATED_WITHIN_MS)
+        return held
+
+    def spec(self, task: ShardTask) -> bytes:
+        """The activity's spec as stored. Raises ContractError where it is not there or Redis stays away."""
+        until_s = time.monotonic() + FETCH_WITHIN_S
+        while True:
+            try:
+                body = self._client.hget(names.specs(task.campaign), task.spec_sha256)
+            except AWAY as error:
+                if time.monotonic() > until_s:
+                    raise ContractError(
+                        f"the spec of {task.attempt} could not be fetched: {error}"
+                    ) from error
+                time.sleep(AGAIN_AFTER_S)
+                continue
+            if not isinstance(body, bytes):
+                raise ContractError(f"the spec {task.spec_sha256} of {task.attempt} is not in Redis")
+            return body
+
+    def say(self, campaign: str, fact: WorkersFact) -> None:
+        """Queue a fact for the journal; it arrives once, after all that was queued before it."""
+        what = str(fact.__struct_config__.tag)
+        with self._lock:
+            self._said[campaign, fact.attempt, what] += 1
+            number = self._said[campaign, fact.attempt, what]
+        identity = f"{fact.attempt}:{what}:{number}"
+        body = encode_fact(fact)
+        self.outbox.put(Item(campaign, fact.attempt, names.journal(campaign), identity, 0, body))
+
+    def snapshot(self, task: ShardTask, *, seq: int, body: bytes) -> None:
+        """Queue one snapshot for the shard's stream."""
+        stream = names.snapshots(task.campaign, task.activity, task.shard)
+        self.outbox.put(Item(task.campaign, task.attempt, stream, f"{task.number}-{seq}", seq, body))
+
+    def _send_all(self) -> None:
+        durable_at_s = said_at_s = 0.0
+        client = self.open_client()
+        while not self._closing.is_set():
+            item = self.outbox.wait(AGAIN_AFTER_S)
+            try:
+                if item is not None:
+                    self._send(client, item)
+                    self.outbox.sent(item)
+                if time.monotonic() - durable_at_s > DURABLE_EVERY_S:
+                    durable_at_s = time.monotonic()
+                    self._forget_durable(client)
+            except AWAY as error:
+                if time.monotonic() - said_at_s > _SAY_AWAY_EVERY_S:
+                    said_at_s = time.monotonic()
+                    log.warning("Redis is away, facts and snapshots are kept: %s", error)
+                self._closing.wait(AGAIN_AFTER_S)
+
+    def _send(self, client: redis.Redis, item: Item) -> None:
+        claims = names.claims(item.campaign)
+        if item.seq:
+            keys = (item.stream, claims)
+            words = (item.attempt, self.incarnation, item.id, item.body)
+            answer = client.eval(scripts.SNAPSHOT, 2, *keys, *words)
+        else:
+            places = (item.stream, names.fact_ids(item.campaign), claims, names.INBOX)
+            said = (item.id, item.body, item.attempt, self.incarnation, item.campaign)
+            answer = client.eval(scripts.FACT, 4, *places, *said)
+        if answer == -1:
+            log.info("%s of %s was refused: the attempt is no longer ours", item.id, item.campaign)
+
+    def _forget_durable(self, client: redis.Redis) -> None:
+        """Let go of what a checkpoint holds, and of campaigns that Redis has forgotten."""
+        for campaign, attempts in self.outbox.kept_attempts().items():
+            if not client.exists(names.claims(campaign)):
+                self.outbox.forget_campaign(campaign)
+                continue
+            seqs = client.hmget(names.durable(campaign), list(attempts))
+            for attempt, seq in zip(attempts, seqs, strict=True):
+                if seq is not None:
+                    self.outbox.forget(attempt, campaign=campaign, up_to_seq=int(seq))

@@ -1,0 +1,91 @@
+"""What a worker is told: its flags and, here alone, its environment."""
+
+import argparse
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from workers.contract import names
+from workers.demo_target import parent
+
+MOST_SLOTS = 256
+"""Engines of one worker; each is a process."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """One worker's settings. `allow_targets`: entries `host[:port]` or CIDR beside loopback.
+
+    `home`: scratch directory for watermarks, the ledger of faults, cached files. `demo_pid`: process of the
+    demo target on this host. `secrets`: directory of `${file:NAME}`; `environment`: of `${env:NAME}`.
+    """
+
+    name: str
+    slots: int
+    labels: tuple[str, ...]
+    broker: str
+    allow_targets: tuple[str, ...]
+    home: Path
+    secrets: Path
+    demo_pid: int | None
+    environment: Mapping[str, str]
+
+
+def parse(argv: Sequence[str], environment: Mapping[str, str] = os.environ) -> Settings:
+    """Read flags and environment; a wrong one ends the process with exit code 2 and a line on stderr."""
+    parser = _flags()
+    flags = parser.parse_args(argv)
+    broker = environment.get("SHAKEOUT_BROKER", "")
+    if not broker:
+        parser.error("SHAKEOUT_BROKER is not set: give the address of Redis, e.g. redis://host:6379/0")
+    demo_pid = environment.get("SHAKEOUT_DEMO_PID", "")
+    if demo_pid and not demo_pid.isdecimal():
+        parser.error(f"SHAKEOUT_DEMO_PID is {demo_pid!r}: say the pid of the demo target's process")
+    listed = [entry.strip() for entry in environment.get("SHAKEOUT_ALLOW_TARGETS", "").split(",")]
+    home = environment.get("SHAKEOUT_HOME") or Path.home() / ".cache" / "shakeout"
+    # systemd's and the container engines' places for credentials
+    secrets = (
+        environment.get("SHAKEOUT_SECRETS") or environment.get("CREDENTIALS_DIRECTORY") or "/run/secrets"
+    )
+    return Settings(
+        name=flags.name,
+        slots=flags.slots,
+        labels=tuple(dict.fromkeys(flags.label)),
+        broker=broker,
+        allow_targets=tuple(dict.fromkeys([*filter(None, listed), *flags.allow_target])),
+        home=Path(home).absolute(),
+        secrets=Path(secrets),
+        demo_pid=int(demo_pid) if demo_pid else None,
+        environment=environment,
+    )
+
+
+def _flags() -> argparse.ArgumentParser:
+    flags = argparse.ArgumentParser(
+        prog="shakeout worker",
+        description="Run this machine's shards of campaigns; SHAKEOUT_BROKER says where Redis is.",
+    )
+    flags.add_argument("--name", type=_name, required=True, help="unique in the fleet")
+    flags.add_argument("--slots", type=_slots, default=1, help="shards run at once (%(default)s)")
+    flags.add_argument("--label", action="append", default=[], help="what `where` may ask for; repeatable")
+    flags.add_argument(
+        "--allow-target", action="append", default=[], metavar="HOST[:PORT]|CIDR",
+        help="a target that may be loaded from here, beside loopback; repeatable",
+    )  # fmt: skip
+    flags.add_argument(parent.FLAG, nargs="?", metavar="PID", help="die when the parent process does")
+    return flags
+
+
+def _name(text: str) -> str:
+    if not names.is_worker_name(text):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no worker name: use letters, digits and . _ -, at most 63"
+        )
+    return text
+
+
+def _slots(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= MOST_SLOTS:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 to {MOST_SLOTS}")
+    return int(text)
