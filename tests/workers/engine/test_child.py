@@ -1,0 +1,414 @@
+"""The real engine child, driven over its pipes, against a real target whose log is the truth."""
+
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+from workers.contract.bounds import Bound, Limit
+from workers.contract.data import FileData
+from workers.contract.schedule import ClosedArrivals, OpenArrivals, Segment, blocks
+from workers.contract.sketch import from_wire, merge_all
+from workers.contract.spec import TargetSpec
+from workers.engine import wire
+from workers.engine.watermark import Tally, closing_snapshot, read
+
+QUICK = ("--service-time", "2ms")
+SLOW = ("--service-time", "30s")
+_ORPHAN = """
+import os, subprocess, sys
+frames = open(sys.argv[1], "rb").read()
+child = subprocess.Popen(
+    [sys.executable, "-m", "workers.engine", "--parent", str(os.getpid())],
+    stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, pass_fds=(int(sys.argv[2]),) if sys.argv[2:] else (),
+)
+child.stdin.write(frames); child.stdin.flush()
+print(child.pid, flush=True)
+child.wait()
+"""
+
+
+def _wait(check, within_s=10.0):
+    until_s = time.monotonic() + within_s
+    while not (value := check()):
+        assert time.monotonic() < until_s, "waited too long"
+        time.sleep(0.02)
+    return value
+
+
+def test_every_arrival_of_the_schedule_reaches_the_target_exactly_once(demo, engine, load):
+    target = demo(*QUICK)
+    spec = load(target.url, rate=150.0, warmup_s=0.5)
+    child = engine(spec, probe=True)
+    word = child.listen(wire.Prepared)
+    assert len(word.fingerprint) == 16
+    child.authorise(30)
+    child.begin()
+    end = child.finished()
+    scheduled = sum(len(block.indices) for block in blocks(spec.arrivals))
+    assert target.indices() == list(range(scheduled))
+    assert set(target.ids()) == {f"surge/{index}/1" for index in range(scheduled)}
+    assert child.outcomes() == {"ok": scheduled}
+    assert child.outcomes("warmup").total() > 0
+    assert (end.outcome, end.dispatched) == ("done", scheduled)
+    assert [snapshot.seq for snapshot in child.snapshots] == list(range(1, end.last_seq + 1))
+    assert child.snapshots[-1].final
+    assert sum(snapshot.sent for snapshot in child.snapshots) == scheduled
+    assert sum(sum(snapshot.completions.values()) for snapshot in child.snapshots) == scheduled
+
+
+def test_two_shards_offer_exactly_the_union_at_the_times_of_the_schedule(demo, engine, load):
+    target = demo(*QUICK)
+    spec = load(target.url, rate=80.0, duration_s=1.5)
+    children = [engine(spec, shard=shard, of=2) for shard in (0, 1)]
+    start_ns = time.monotonic_ns() + 300_000_000
+    for child in children:
+        child.listen(wire.Prepared)
+        child.authorise(30)
+        child.say(wire.Begin(start_ns, 0.0, 0.0))
+    for child in children:
+        child.finished()
+    times = dict(
+        pair for block in blocks(spec.arrivals) for pair in zip(block.indices, block.times_ns, strict=True)
+    )
+    assert target.indices() == sorted(times)
+    late_ns = sorted(
+        line["received_ns"] - start_ns - times[int(line["id"].split("/")[1])]
+        for line in target.lines("received")
+    )
+    assert late_ns[0] >= 0
+    assert late_ns[len(late_ns) // 2] < 20e6
+
+
+def test_a_resumed_shard_takes_only_arrivals_from_its_time_on(demo, engine, load):
+    target = demo(*QUICK)
+    spec = load(target.url, rate=60.0)
+    child = engine(spec, number=2)
+    child.listen(wire.Prepared)
+    child.authorise(30)
+    child.begin(in_s=-0.5, from_s=1.0)
+    child.finished()
+    (block,) = blocks(spec.arrivals)
+    assert target.indices() == block.indices[block.times_ns >= 1_000_000_000].tolist()
+    assert target.ids()[0].endswith("/2")
+
+
+def test_without_authorisation_nothing_is_sent_and_past_it_the_engine_is_silent(demo, engine, load):
+    target = demo(*QUICK)
+    child = engine(load(target.url, rate=200.0, duration_s=20.0))
+    child.listen(wire.Prepared)
+    child.begin(in_s=0.0)
+    child.listen(wire.Taken)
+    assert target.ids() == []
+    fence_ns = time.monotonic_ns() + 1_000_000_000
+    child.authorise(1.0)
+    end = child.finished()
+    assert (end.outcome, "authorisation" in end.why) == ("stopped", True)
+    received = [line["received_ns"] for line in target.lines("received")]
+    assert received
+    assert max(received) < fence_ns + 20_000_000
+    assert target.indices() == list(range(end.dispatched))
+    assert child.outcomes()["ok"] + child.outcomes()["abandoned"] == end.dispatched
+
+
+def test_what_stands_in_line_when_the_authorisation_ends_is_left_to_a_successor(demo, engine, load):
+    target = demo("--service-time", "300ms")
+    child = engine(load(target.url, rate=50.0, duration_s=20.0, max_in_flight=2))
+    child.listen(wire.Prepared)
+    child.authorise(1.0)
+    fence_ns = time.monotonic_ns() + 1_000_000_000
+    child.begin(in_s=0.0)
+    end = child.finished(within_s=5.0)
+    assert max(line["received_ns"] for line in target.lines("received")) < fence_ns + 100_000_000
+    assert target.indices() == list(range(end.dispatched))
+    assert child.outcomes() == {"ok": end.dispatched}
+
+
+def test_halt_gives_up_what_is_in_flight_and_leaves_the_rest_undecided(demo, engine, load):
+    target = demo(*SLOW)
+    child = engine(load(target.url, rate=50.0, duration_s=20.0, timeout_s=60.0, max_in_flight=20))
+    child.listen(wire.Prepared)
+    child.authorise(60)
+    child.begin()
+    _wait(lambda: len(target.ids()) == 20)
+    child.listen(wire.Taken)
+    child.say(wire.Halt("enough"))
+    end = child.finished(within_s=2.0)
+    assert (end.outcome, end.why, end.dispatched) == ("stopped", "enough", 20)
+    assert child.outcomes() == {"abandoned": 20}
+    assert max(max(snapshot.running.values(), default=0) for snapshot in child.snapshots) == 20
+
+
+def test_a_killed_engine_leaves_every_request_accounted_for(demo, engine, load):
+    target = demo("--service-time", "40ms")
+    bounds = (Bound((Limit("latency", "<", 0.02),)),)
+    child = engine(load(target.url, rate=400.0, duration_s=20.0, bounds=bounds))
+    child.listen(wire.Prepared)
+    child.authorise(60)
+    child.begin()
+    for _ in range(2):
+        child.listen(wire.Taken)
+    _wait(lambda: len(target.ids()) > 700)
+    child.process.kill()
+    child.process.wait()
+    child.listen(wire.Finished)
+    tally = Tally(5.0)
+    for snapshot in child.snapshots:
+        tally.add(snapshot)
+    left = read(child.mark)
+    closing = closing_snapshot(
+        left, tally, activity="surge", shard=0, attempt="surge:0:1", at_s=0.0, seq=left.last_seq + 1
+    )
+    child.snapshots.append(closing)
+    total = child.outcomes()
+    _wait(lambda: len(target.lines("disconnected")) + len(target.lines("answered")) == len(target.ids()))
+    sent = total["ok"] + total["abandoned"]
+    unknown = 1 if left.writing else 0
+    assert total["abandoned"] > 0
+    assert sent <= len(target.ids()) <= sent + unknown
+    assert total.total() + unknown == left.dispatched
+    bound = bounds[0].id
+    over = [cell.bounds[bound].over for snapshot in child.snapshots for cell in snapshot.cells if cell.bounds]
+    assert sum(over) == total["ok"]
+
+
+def test_an_engine_whose_parent_is_killed_falls_silent(demo, engine, load, prepare, tmp_path):
+    target = demo(*QUICK)
+    now_ns, boot_ns = time.monotonic_ns(), time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+    orders = (
+        prepare(load(target.url, rate=100.0, duration_s=60.0), str(tmp_path / "mark")),
+        wire.Begin(now_ns, 0.0, 0.0),
+        wire.Authorise(boot_ns + 60_000_000_000),
+    )
+    frames = tmp_path / "frames"
+    frames.write_bytes(b"".join(wire.frame(order) for order in orders))
+    parent = subprocess.Popen([sys.executable, "-c", _ORPHAN, str(frames)], stdout=subprocess.PIPE)
+    pid = int(parent.stdout.readline())
+    _wait(lambda: len(target.ids()) > 20)
+    parent.kill()
+    parent.wait()
+    killed_ns = time.monotonic_ns()
+    parent.stdout.close()
+    _wait(lambda: not Path(f"/proc/{pid}").exists() or _state(pid) == "Z", within_s=2.0)
+    assert max(line["received_ns"] for line in target.lines("received")) < killed_ns + 500_000_000
+
+
+def test_a_stopped_engine_that_wakes_past_its_fence_sends_nothing(demo, engine, load):
+    target = demo(*QUICK)
+    child = engine(load(target.url, rate=100.0, duration_s=20.0))
+    child.listen(wire.Prepared)
+    child.authorise(1.0)
+    child.begin(in_s=0.0)
+    _wait(lambda: len(target.ids()) > 10)
+    child.process.send_signal(signal.SIGSTOP)
+    _wait(lambda: time.clock_gettime_ns(time.CLOCK_BOOTTIME) and len(target.lines("answered")) > 0)
+    before = time.monotonic() + 1.2
+    _wait(lambda: time.monotonic() > before)
+    woken_ns = time.monotonic_ns()
+    child.process.send_signal(signal.SIGCONT)
+    assert child.finished(within_s=5.0).outcome == "stopped"
+    assert max(line["received_ns"] for line in target.lines("received")) < woken_ns
+
+
+def test_a_target_that_never_answers_in_time_costs_timeouts_and_a_line_of_unsent(demo, engine, load):
+    target = demo(*SLOW)
+    bounds = (Bound((Limit("latency", "<", 10.0),)), Bound((Limit("latency", "<", 10.0),), goodput=True))
+    child = engine(
+        load(target.url, rate=100.0, duration_s=1.0, timeout_s=0.5, max_in_flight=5, bounds=bounds)
+    )
+    child.listen(wire.Prepared)
+    child.authorise(60)
+    child.begin()
+    end = child.finished()
+    total = child.outcomes()
+    assert end.outcome == "done"
+    assert set(total) == {"timeout", "unsent_target"}
+    assert total["timeout"] == len(target.ids())
+    assert total.total() == end.dispatched
+    for bound in bounds:
+        counts = [cell.bounds[bound.id] for snapshot in child.snapshots for cell in snapshot.cells]
+        assert sum(count.n for count in counts) == sum(count.over for count in counts) == total.total()
+    waits = [cell.sketches["latency_failed"] for s in child.snapshots for cell in s.cells if cell.sketches]
+    assert merge_all(map(from_wire, waits)).high >= 0.5
+
+
+def test_time_in_line_is_the_targets_and_is_not_called_lag(demo, engine, load):
+    target = demo("--service-time", "100ms")
+    child = engine(load(target.url, rate=40.0, duration_s=1.0, max_in_flight=2))
+    child.listen(wire.Prepared)
+    child.authorise(60)
+    child.begin()
+    child.finished()
+    pooled = {
+        name: merge_all(
+            from_wire(cell.sketches[name])
+            for s in child.snapshots
+            for cell in s.cells
+            if name in cell.sketches
+        )
+        for name in ("wait", "lag", "latency", "service_time")
+    }
+    assert pooled["wait"].high > 0.3
+    assert pooled["lag"].quantile(0.5) < 0.02
+    sums = pooled["wait"].total + pooled["lag"].total + pooled["service_time"].total
+    assert abs(pooled["latency"].total - sums) < 0.1 * pooled["latency"].total
+
+
+def test_streams_are_measured_token_by_token(demo, engine, load, tmp_path):
+    target = demo("--ttft", "60ms", "--gap", "10ms", "--tokens", "8")
+    rows = tmp_path / "prompts.jsonl"
+    rows.write_text('{"prompt": "a b c", "lang": "en"}\n{"prompt": "d e f", "lang": "de"}\n')
+    spec = load(
+        target.url,
+        target=TargetSpec("t", "openai-chat", target.url, {"url": target.url, "model": "demo"}, 5.0),
+        data=FileData(str(rows), tags=("lang",)),
+        rate=30.0,
+        duration_s=1.5,
+        tag_groups=(("lang", "de"), ("stage", "whole")),
+        bounds=(
+            Bound((Limit("ttft", "<", 0.5), Limit("tpot", "<", 0.5)), goodput=True),
+            Bound((Limit("itl", "<", 1.0),)),
+        ),
+    )
+    child = engine(spec)
+    child.listen(wire.Prepared)
+    child.authorise(60)
+    child.begin()
+    end = child.finished()
+    cells = [cell for snapshot in child.snapshots for cell in snapshot.cells]
+    judged = [cell for cell in cells if cell.group == ""]
+    assert child.outcomes() == child.outcomes("stage=whole") == {"ok": end.dispatched}
+    assert child.outcomes("lang=de")["ok"] == end.dispatched // 2
+    assert sum(cell.output_tokens for cell in judged) == 8 * end.dispatched
+    pooled = {
+        name: merge_all(from_wire(cell.sketches[name]) for cell in judged)
+        for name in ("ttft", "ttft_sent", "ttfot", "tpot", "itl")
+    }
+    assert pooled["itl"].count == 7 * end.dispatched
+    assert 0.055 < pooled["ttft_sent"].quantile(0.5) < 0.08
+    assert 0.009 < pooled["tpot"].quantile(0.5) < 0.012
+    counts = {name: sum(cell.bounds[name].n for cell in judged) for name in judged[0].bounds}
+    assert counts == {spec.bounds[0].id: end.dispatched, spec.bounds[1].id: 7 * end.dispatched}
+
+
+def test_closed_users_send_again_after_their_answer(demo, engine, load):
+    target = demo("--service-time", "50ms")
+    child = engine(
+        load(target.url, arrivals=ClosedArrivals(users=4, think_s=0.05, duration_s=1.0)), of=2, shard=1
+    )
+    child.listen(wire.Prepared)
+    child.authorise(60)
+    child.begin()
+    end = child.finished()
+    indices = target.indices()
+    assert indices == list(range(1, 2 * len(indices), 2))
+    assert 12 <= len(indices) <= 20  # two users, each at most one per 100 ms
+    assert (end.outcome, child.outcomes()) == ("done", Counter(ok=len(indices)))
+
+
+def test_an_engine_asks_until_its_target_is_ready_and_says_why_not(engine, load, demo):
+    target = demo(*QUICK)
+    target.process.kill()
+    target.process.wait()
+    child = engine(load(target.url), probe=True)
+    word = child.listen(wire.Unready)
+    assert "refused" in word.why
+    port = target.url.rsplit(":", 1)[1]
+    again = demo(*QUICK, "--port", port)
+    assert isinstance(child.listen(wire.Prepared), wire.Prepared)
+    assert again.ids() == []
+    child.say(wire.Halt("not now"))
+    assert child.finished().outcome == "stopped"
+
+
+def test_a_target_off_the_allow_list_and_broken_data_end_the_attempt_before_it_starts(engine, load, tmp_path):
+    child = engine(load("http://192.0.2.1:9"))
+    end = child.finished()
+    assert (end.outcome, "--allow-target" in end.why) == ("refused", True)
+    child = engine(load("http://127.0.0.1:9", data=FileData(str(tmp_path / "absent.jsonl"))))
+    end = child.finished()
+    assert (end.outcome, "absent.jsonl" in end.why) == ("error", True)
+
+
+def test_a_row_that_breaks_the_protocol_ends_the_attempt_with_its_place(demo, engine, load, tmp_path):
+    target = demo(*QUICK)
+    rows = tmp_path / "broken.jsonl"
+    rows.write_text('{"inputs": []}\n{nonsense\n')
+    child = engine(load(target.url, data=FileData(str(rows)), rate=50.0))
+    child.listen(wire.Prepared)
+    child.authorise(60)
+    child.begin()
+    end = child.finished()
+    assert (end.outcome, "broken.jsonl" in end.why) == ("error", True)
+
+
+def test_data_that_stops_ends_the_load(demo, engine, load, tmp_path):
+    target = demo(*QUICK)
+    rows = tmp_path / "few.jsonl"
+    rows.write_text('{"inputs": []}\n' * 7)
+    child = engine(load(target.url, data=FileData(str(rows), at_end="stop"), rate=100.0))
+    child.listen(wire.Prepared)
+    child.authorise(60)
+    child.begin()
+    end = child.finished()
+    assert (end.outcome, end.dispatched, target.indices()) == ("done", 7, list(range(7)))
+
+
+def test_the_end_of_the_order_pipe_is_the_end_of_the_engine(engine):
+    child = engine()
+    child.process.stdin.close()
+    assert child.process.wait(5.0) == 0
+
+
+def test_a_schedule_that_could_not_be_kept_is_not_moved(demo, engine, load):
+    target = demo(*QUICK)
+    child = engine(load(target.url, rate=50.0, duration_s=1.0))
+    child.listen(wire.Prepared)
+    child.authorise(60)
+    child.begin(in_s=-0.7)
+    child.finished()
+    cells = [cell for snapshot in child.snapshots for cell in snapshot.cells]
+    lag = merge_all(from_wire(cell.sketches["lag"]) for cell in cells)
+    latency = merge_all(from_wire(cell.sketches["latency"]) for cell in cells)
+    assert 0.6 < lag.high <= latency.high < 2.0
+    assert {cell.second for cell in cells} == {0}
+    assert 0.6 < child.snapshots[0].start_lag_s < 2.0
+
+
+def test_the_targets_rate_limit_holds_whatever_the_schedule_says(demo, engine, load):
+    target = demo(*QUICK)
+    limited = TargetSpec(
+        "t", "json-http", target.url, {"path": "/v2/models/demo/infer"}, 5.0, rate_limit_per_s=3.0
+    )
+    child = engine(load(target.url, target=limited, rate=100.0, duration_s=1.0))
+    child.listen(wire.Prepared)
+    child.authorise(60)
+    child.begin()
+    end = child.finished()
+    total = child.outcomes()
+    assert total["ok"] == len(target.ids()) <= 3 * 11
+    assert total["ok"] + total["unsent_generator"] == end.dispatched
+    assert any("rate_limit" in example.text for s in child.snapshots for example in s.examples)
+
+
+def test_a_burst_is_sent_at_once_by_users_that_were_ready(demo, engine, load):
+    target = demo("--service-time", "200ms")
+    stages = (Segment(0.0, 0.5, 1.0, 1.0), Segment(0.5, 0.6, 1000.0, 1000.0, "burst"))
+    child = engine(
+        load(target.url, arrivals=OpenArrivals("constant", stages, 1, "x"), tag_groups=(("stage", "burst"),))
+    )
+    child.listen(wire.Prepared)
+    child.authorise(60)
+    child.begin()
+    end = child.finished()
+    assert target.indices() == list(range(end.dispatched))
+    assert child.outcomes("stage=burst")["ok"] >= 95
+
+
+def _state(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    except FileNotFoundError:
+        return "Z"

@@ -1,0 +1,90 @@
+"""The engine's life: warm, prepare, wait for the start, run, report, exit. Serves one attempt."""
+
+import gc
+
+import gevent
+import numpy as np
+
+from workers.contract.errors import ContractError, ShakeoutWorkerError
+from workers.contract.spec import LoadSpec, RegressionSpec, decode_spec
+from workers.engine import ready, wire
+from workers.engine.attempt import Job, run_attempt
+from workers.engine.cases import Cases
+from workers.engine.control import Control
+from workers.engine.gear import Gear, build
+from workers.engine.load import Load
+from workers.engine.pipes import Words, read_orders
+
+ASK_EVERY_S = 0.5
+"""Between two questions whether the target is ready."""
+FLUSH_S = 5.0
+"""For the last words; a worker that does not read them in this time finds the counts in the mark file."""
+
+
+def serve(*, orders_fd: int, words_fd: int, pid: int) -> None:
+    """Serve one attempt and return; the caller leaves the process."""
+    words = Words(words_fd)
+    control = Control()
+    gevent.spawn(read_orders, orders_fd, control.take)
+    words.say(wire.Warm(pid))
+    words.say(_attempt(control, words))
+    words.flush(FLUSH_S)
+
+
+def _attempt(control: Control, words: Words) -> wire.Finished:
+    if control.ends_before(control.prepare):
+        return _unstarted(control)
+    try:
+        spec, job, gear = _prepare(control.prepare.get())
+        if gear.task.probe:
+            _ask_until_ready(control, words, gear)
+    except ShakeoutWorkerError as error:
+        control.trouble(error)
+    if control.ending.ready():
+        return _unstarted(control)
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+    words.say(wire.Prepared(job.fingerprint, np.__version__))
+    if control.ends_before(control.begin):
+        return _unstarted(control)
+    return run_attempt(control, words=words, spec=spec, job=job, gear=gear)
+
+
+def _prepare(order: wire.Prepare) -> tuple[LoadSpec | RegressionSpec, Job, Gear]:
+    """Read the spec, open the data, check the target. Raises ShakeoutWorkerError with the reason."""
+    try:
+        spec = decode_spec(order.spec)
+    except ValueError as error:
+        raise ContractError(f"the spec of {order.task.attempt} cannot be read: {error}") from error
+    match spec:
+        case LoadSpec():
+            gear = build(order, spec)
+            return spec, Load(spec, gear=gear, files=order.files), gear
+        case RegressionSpec():
+            gear = build(order, spec)
+            return spec, Cases(spec, gear=gear, files=order.files), gear
+        case _:
+            raise ContractError(f"an engine runs no {order.task.kind}; it was sent {order.task.attempt}")
+
+
+def _ask_until_ready(control: Control, words: Words, gear: Gear) -> None:
+    """Return once the target is ready, or the attempt is to end. Raises TargetRefusedError."""
+    said = None
+    while True:
+        asking = gevent.spawn(ready.ask, gear.endpoint, headers_block=gear.block, paths=gear.ready_paths)
+        if control.ends_before(asking):
+            return
+        why = asking.get()
+        if why is None:
+            return
+        if why != said:
+            words.say(wire.Unready(why))
+            said = why
+        if control.ending.wait(ASK_EVERY_S):
+            return
+
+
+def _unstarted(control: Control) -> wire.Finished:
+    outcome, why = control.ending.get()
+    return wire.Finished(outcome, why, dispatched=0, last_seq=0, silent_ns=control.silent_ns)

@@ -1,0 +1,152 @@
+"""The engine's HTTP client: one request over one kept connection, stamped at the socket, never sent twice.
+
+Runs inside gevent. What a target does wrong is data in the `Exchange`; only an address that must not be
+loaded raises.
+"""
+
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Final
+from urllib.parse import quote
+
+from workers.contract.errors import EngineError
+from workers.engine.connection import Connection, Connector, NoConnectionError
+from workers.engine.endpoint import Endpoint
+from workers.engine.exchange import Exchange
+from workers.engine.roundtrip import Limits, round_trip
+from workers.protocols.contract import Request
+
+MAX_BODY_BYTES: Final = 100 * 1024 * 1024
+MAX_CONNECTIONS: Final = 10_000
+"""The default ceiling of `max_in_flight`."""
+IDLE_NS: Final = 60 * 1_000_000_000
+"""Connections idle for longer are closed, one at each return, so that a burst's do not stay for the night."""
+MAX_OPENINGS: Final = 256
+"""Encoded request lines that are remembered; an activity has a handful."""
+
+monotonic_ns = time.monotonic_ns
+
+
+class Client:
+    """Keep-alive connections to one endpoint, the last used first; each carries one request at a time.
+
+    `timeout_s` runs from the first byte written to the last byte read; connecting may take as long, apart
+    from it. `max_connections`: more requests at once are a mistake of the caller. `max_body_bytes`: of one
+    answer, as received.
+    """
+
+    __slots__ = ("_connector", "_idle", "_in_flight", "_limits", "_max_connections", "_openings")
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        timeout_s: float,
+        *,
+        max_body_bytes: int = MAX_BODY_BYTES,
+        max_connections: int = MAX_CONNECTIONS,
+    ) -> None:
+        self._connector = Connector(endpoint)
+        self._limits = Limits(timeout_s, max_body_bytes)
+        self._max_connections = max_connections
+        self._idle: deque[Connection] = deque()
+        self._in_flight = 0
+        self._openings: dict[tuple[object, ...], tuple[bytes, list[tuple[bytes, bytes]]]] = {}
+
+    def send(
+        self,
+        request: Request,
+        headers_block: bytes,
+        *,
+        authorised: Callable[[], bool],
+        on_sent: Callable[[int], None] | None = None,
+    ) -> Exchange:
+        """Send a request once and wait for its answer, or for how it failed.
+
+        `headers_block`: what `header_block` made, with lines of this request behind it, each ended by CRLF; a
+        header of `request` that the block already has is left out. `authorised` is asked right before the
+        first byte: if it says no, nothing is written. `on_sent(sent_ns)` is called as soon as the first
+        write returned.
+        Raises TargetRefusedError where the address is not on the allow-list, EngineError beyond
+        `max_connections`.
+        """
+        if self._in_flight >= self._max_connections:
+            raise EngineError(
+                f"over {self._max_connections} requests in flight on one client, or it is closed"
+            )
+        exchange = Exchange()
+        data = self._encode(request, headers_block)
+        connection: Connection | None = None
+        keep = False
+        self._in_flight += 1
+        try:
+            connection = self._take(exchange)
+            if connection is not None:
+                if authorised():
+                    keep = round_trip(
+                        connection, exchange, request=request, data=data, limits=self._limits, on_sent=on_sent
+                    )
+                else:
+                    keep = True
+                    exchange.fail("unauthorised", "sending is no longer authorised", at_ns=monotonic_ns())
+        finally:
+            self._in_flight -= 1
+            if connection is not None:
+                self._put_back(connection, keep=keep)
+        return exchange
+
+    def close(self) -> None:
+        """Close idle connections, those in flight with their requests. Nothing can be sent afterwards."""
+        self._max_connections = 0
+        while self._idle:
+            self._idle.pop().close()
+
+    def _take(self, exchange: Exchange) -> Connection | None:
+        while self._idle:
+            connection = self._idle.pop()
+            if not connection.is_stale():
+                exchange.reused = connection.used
+                return connection
+            connection.close()
+        began_ns = monotonic_ns()
+        try:
+            return self._connector.connect(self._limits.timeout_s)
+        except NoConnectionError as error:
+            exchange.fail("exhausted" if error.exhausted else "connect", str(error), at_ns=monotonic_ns())
+            return None
+        finally:
+            exchange.connect_ns = monotonic_ns() - began_ns
+
+    def _put_back(self, connection: Connection, *, keep: bool) -> None:
+        if not keep or not self._max_connections:
+            connection.close()
+            return
+        connection.idle_ns = monotonic_ns()
+        self._idle.append(connection)
+        if connection.idle_ns - self._idle[0].idle_ns > IDLE_NS:
+            self._idle.popleft().close()
+
+    def _encode(self, request: Request, headers_block: bytes) -> bytes:
+        key = (request.method, request.path, request.headers)
+        opening = self._openings.get(key)
+        if opening is None:
+            if len(self._openings) >= MAX_OPENINGS:
+                self._openings.clear()
+            opening = self._openings[key] = _opening(request)
+        start, lines = opening
+        parts = [start, headers_block, *(line for marker, line in lines if marker not in headers_block)]
+        if request.body or request.method not in {"GET", "HEAD"}:
+            parts.append(b"content-length: %d\r\n" % len(request.body))
+        parts.append(b"\r\n")
+        parts.append(request.body)
+        return b"".join(parts)
+
+
+def _opening(request: Request) -> tuple[bytes, list[tuple[bytes, bytes]]]:
+    """Request line, and for each header how it would look inside a block and its own line."""
+    path = quote(request.path, safe="/?&=%:@!$'()*+,;~[]|")
+    lines = [
+        (f"\r\n{name.lower()}:".encode(), f"{name.lower()}: {value}\r\n".encode())
+        for name, value in request.headers
+    ]
+    return f"{request.method} {path} HTTP/1.1\r\n".encode(), lines

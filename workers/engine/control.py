@@ -1,0 +1,69 @@
+"""What the worker has ordered so far, and how the attempt will end."""
+
+import time
+import traceback
+from typing import Any
+
+import gevent
+from gevent.event import AsyncResult, Event
+
+from workers.contract.errors import ShakeoutWorkerError, TargetRefusedError
+from workers.contract.snapshot import ExitOutcome
+from workers.engine import wire
+from workers.engine.book import Clock
+from workers.engine.clockmap import fixed
+from workers.engine.fence import Fence
+
+
+class Control:
+    """One attempt's orders. `ending`: (outcome, why), decided once, by whoever is first."""
+
+    __slots__ = ("authorised", "begin", "clock", "ending", "fence", "prepare", "silent_ns")
+
+    def __init__(self) -> None:
+        self.prepare: AsyncResult = AsyncResult()
+        self.begin: AsyncResult = AsyncResult()
+        self.authorised = Event()
+        self.ending: AsyncResult = AsyncResult()
+        self.fence = Fence()
+        self.clock: Clock | None = None
+        self.silent_ns = 0
+
+    def take(self, order: wire.ToEngine) -> None:
+        """Obey one order; runs in the reader's greenlet."""
+        match order:
+            case wire.Authorise(until_ns):
+                self.fence.extend(until_ns)
+                self.authorised.set()
+            case wire.Halt(why):
+                self.end("stopped", why)
+            case wire.Prepare():
+                self.prepare.set(order)
+            case wire.Begin(start_ns):
+                self.clock = self.clock or Clock(fixed(start_ns))
+                self.begin.set(order)
+            case wire.Retime(start_ns):
+                if self.clock:
+                    self.clock.retime(start_ns)
+
+    def end(self, outcome: ExitOutcome, why: str, *, silent_ns: int | None = None) -> None:
+        """Fall silent and say how it ends; the first call counts. `silent_ns`: since when, if not now."""
+        if not self.ending.ready():
+            self.fence.close()
+            self.silent_ns = time.monotonic_ns() if silent_ns is None else silent_ns
+            self.ending.set((outcome, why))
+
+    def trouble(self, error: BaseException) -> None:
+        """End because of an error on this side; one that nobody foresaw leaves its traceback on stderr."""
+        if isinstance(error, TargetRefusedError):
+            self.end("refused", str(error))
+        elif isinstance(error, ShakeoutWorkerError):
+            self.end("error", str(error))
+        else:
+            traceback.print_exception(error)
+            self.end("error", f"the engine failed: {type(error).__name__}: {error}")
+
+    def ends_before(self, event: Any) -> bool:
+        """Wait for an event or the end; True where the end has come. EOF of the orders bounds it."""
+        gevent.wait([event, self.ending], count=1)
+        return bool(self.ending.ready())

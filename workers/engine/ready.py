@@ -1,0 +1,56 @@
+"""Ask a target whether it is ready: by its health pages or by a connection, never by an inference request."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from workers.engine.client import Client
+from workers.engine.endpoint import Endpoint
+from workers.engine.exchange import Exchange
+from workers.protocols.contract import Request
+
+PATHS: Final = ("/v1/models", "/v2/health/ready", "/health")
+LIMIT_S: Final = 2.0
+"""Per question: a target that takes longer to say that it is ready is not."""
+
+_UNKNOWN_PAGE = frozenset({404, 405, 501})
+
+
+def ask(
+    endpoint: Endpoint, *, headers_block: bytes, paths: Sequence[str] = (), limit_s: float = LIMIT_S
+) -> str | None:
+    """None where the target is ready, else the reason in plain words; takes at most `limit_s` a path.
+
+    `paths`: whole paths to ask, in order; none: the usual ones, below the URL's own path.
+
+    The first page that is there decides: an answer below 500 is ready, one above is not unless a later page
+    says so. A target without any of these pages is ready because it answers; one that speaks no HTTP/1.1,
+    because it accepts connections. One that accepts and stays silent is not. Raises TargetRefusedError as
+    `Client.send` does.
+    """
+    client = Client(endpoint, limit_s)
+    reason: str | None = None
+    try:
+        for path in paths or [endpoint.prefix + page for page in PATHS]:
+            request = Request("GET", path, b"", (("accept", "*/*"),), stream=False)
+            exchange = client.send(request, headers_block, authorised=_always)
+            if exchange.error in {"connect", "exhausted"}:
+                return exchange.text
+            if not exchange.error and exchange.status < 500 and exchange.status not in _UNKNOWN_PAGE:
+                return None
+            reason = _reason(exchange, path=request.path) or reason
+    finally:
+        client.close()
+    return reason
+
+
+def _always() -> bool:
+    return True
+
+
+def _reason(exchange: Exchange, *, path: str) -> str | None:
+    """Why this page speaks against the target; None where it says nothing."""
+    if exchange.error == "timeout":
+        return f"connected, but {exchange.text} to GET {path}"
+    if exchange.error or exchange.status in _UNKNOWN_PAGE:
+        return None
+    return f"not ready: {exchange.status} at {path}"

@@ -1,0 +1,138 @@
+"""Sends one arrival through the client and books what came of it: here a request's trouble ends."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+from workers.contract.names import ID_HEADER
+from workers.contract.snapshot import UNSENT_GENERATOR
+from workers.contract.spec import ShardTask
+from workers.engine.arrival import NS, Arrival
+from workers.engine.book import Book
+from workers.engine.client import Client
+from workers.engine.exchange import Exchange
+from workers.engine.fence import Fence
+from workers.engine.measure import OK, Measured, gaps_s, lag_ns, tpot_s
+from workers.engine.probe import Probe
+from workers.protocols.contract import NO_TIMING, Answer, Request, TargetProtocol, Timing
+
+FLAG_SAMPLED = b"01"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sender:
+    """Everything that sending needs; `block` holds the header lines that all requests share."""
+
+    task: ShardTask
+    client: Client
+    protocol: TargetProtocol
+    fence: Fence
+    book: Book
+    probe: Probe
+    block: bytes
+    id_header: bool
+    listener: Callable[[], Callable[..., object] | None]
+
+    def send(self, arrival: Arrival, request: Request) -> Answer:
+        """Send, wait, read and book; where no answer came, a made-up one names the outcome."""
+        name = f"{self.task.activity}/{arrival.index}/{self.task.number}"
+        arrival.request_id = name
+        exchange = self.client.send(
+            request,
+            self.block + id_lines(name, campaign=self.task.campaign, id_header=self.id_header),
+            authorised=partial(self._authorised, arrival),
+            on_sent=partial(self.book.left, arrival),
+        )
+        if exchange.error == "unauthorised":
+            self.fence.close()  # an authorisation that comes too late must not send over the hole
+            self.book.refused(arrival)
+            return no_answer("unauthorised", exchange.text)
+        if exchange.error == "exhausted":
+            self.withhold(arrival, exchange.text)
+            return no_answer(UNSENT_GENERATOR, exchange.text)
+        answer, timing = self._read(exchange, request)
+        self._book(arrival, exchange, answer=answer, timing=timing)
+        return answer
+
+    def withhold(self, arrival: Arrival, why: str) -> None:
+        """Give an arrival up unsent, by this side's doing."""
+        self.book.unsent_generator(arrival)
+        self._example(arrival, UNSENT_GENERATOR, why)
+
+    def _authorised(self, arrival: Arrival) -> bool:
+        if not self.fence.allows_now() or self.book.closed:
+            return False
+        self.book.writing(arrival)
+        return True
+
+    def _read(self, exchange: Exchange, request: Request) -> tuple[Answer, Timing]:
+        if exchange.error:
+            return no_answer(exchange.error, exchange.text), NO_TIMING
+        if request.stream:
+            return self.protocol.parse_stream(exchange.status, exchange.headers, exchange.pieces)
+        return self.protocol.parse(exchange.status, exchange.headers, exchange.body), NO_TIMING
+
+    def _book(self, arrival: Arrival, exchange: Exchange, *, answer: Answer, timing: Timing) -> None:
+        sample = measured(
+            arrival, exchange, answer=answer, timing=timing, late_ns=self.probe.late_ns(exchange.last_ns)
+        )
+        tokens = (answer.input_tokens, answer.output_tokens)
+        self.book.ended(arrival, sample, at_ns=exchange.last_ns, tokens=tokens)
+        if not answer.ok:
+            self._example(arrival, answer.kind, answer.why)
+        fire = self.listener()
+        if fire is not None:
+            fire(
+                request_type="POST",
+                name=self.task.activity,
+                response_time=sample.latency * 1e3,
+                response_length=len(exchange.body) or sum(len(piece) for _, piece in exchange.pieces),
+                exception=None if answer.ok else RuntimeError(f"{answer.kind}: {answer.why}"),
+                context={},
+            )
+
+    def _example(self, arrival: Arrival, outcome: str, text: str) -> None:
+        self.book.recorder.example(
+            outcome, text, request_id=arrival.request_id, intended_s=arrival.at_ns / NS
+        )
+
+
+def measured(
+    arrival: Arrival, exchange: Exchange, *, answer: Answer, timing: Timing, late_ns: int
+) -> Measured:
+    """METRICS.md section 1 from one request's stamps; `late_ns`: of the loop, before the last byte."""
+    intended_ns, sent_ns, last_ns = arrival.intended_ns, exchange.sent_ns, exchange.last_ns
+    lag = 0
+    if sent_ns:
+        lag = lag_ns(
+            sent_ns=sent_ns, intended_ns=intended_ns, wait_ns=arrival.wait_ns, connect_ns=exchange.connect_ns
+        )
+    outputs = timing.output_times_ns if answer.ok else ()
+    spoken_ns = timing.first_non_reasoning_ns if answer.ok else None
+    return Measured(
+        outcome=OK if answer.ok else answer.kind,
+        latency=(last_ns - intended_ns) / NS,
+        service_time=(last_ns - sent_ns) / NS if sent_ns else 0.0,
+        wait=arrival.wait_ns / NS,
+        connect=exchange.connect_ns / NS,
+        lag=lag / NS,
+        ttft=(outputs[0] - intended_ns) / NS if outputs else None,
+        ttft_sent=(outputs[0] - sent_ns) / NS if outputs else None,
+        ttfot=(spoken_ns - intended_ns) / NS if spoken_ns is not None else None,
+        tpot=tpot_s(outputs, answer.output_tokens),
+        itl=gaps_s(outputs),
+        own_delay=(max(lag, 0) + late_ns) / NS,
+    )
+
+
+def id_lines(name: str, *, campaign: str, id_header: bool) -> bytes:
+    """Header lines that tell this request from others: its id, and a W3C trace context made of it."""
+    digest = hashlib.sha256(f"{campaign}/{name}".encode()).hexdigest()
+    trace = b"traceparent: 00-%b-%b-%b\r\n" % (digest[:32].encode(), digest[32:48].encode(), FLAG_SAMPLED)
+    return b"%b: %b\r\n%b" % (ID_HEADER.encode(), name.encode(), trace) if id_header else trace
+
+
+def no_answer(outcome: str, why: str) -> Answer:
+    """The answer of a request that got none."""
+    return Answer(fields={}, output_tokens=None, input_tokens=None, ok=False, kind=outcome, why=why)
