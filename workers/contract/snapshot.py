@@ -78,8 +78,7 @@ class Snapshot(msgspec.Struct):
     `dispatched`: all own indices below it are decided (sent, or given up). `in_flight`: own indices handed
     out and not yet ended. `running`: highest number in flight by second. `completions`: answers by the
     second in which they ended. `start_lag_s`: first send minus its intended time, once known. `busy_share`:
-    engine CPU of one core. `late`: deltas that belong to seconds already closed. `dropped`: examples left
-    out for want of room.
+    engine CPU of one core.
     """
 
     activity: str

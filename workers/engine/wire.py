@@ -1,8 +1,9 @@
 """What a worker and its engine child say to each other over two pipes.
 
-Frames: 4 bytes big-endian length, then msgpack of one tagged struct. The child reads orders on stdin and exits at its
-end; it writes words on stdout (made non-blocking, with a bounded queue: a worker that hangs must not stop the load).
-Monotonic and boot times are in ns of CLOCK_MONOTONIC and CLOCK_BOOTTIME, which parent and child share.
+Frames: 4 bytes big-endian length, then msgpack of one tagged struct. The child reads orders on stdin and
+exits at its end; it writes words on stdout (made non-blocking, with a bounded queue: a worker that hangs
+must not stop the load). Monotonic and boot times are in ns of CLOCK_MONOTONIC and CLOCK_BOOTTIME, which
+parent and child share.
 """
 
 import struct
@@ -18,10 +19,13 @@ MAX_FRAME_BYTES = 64 * 1024 * 1024
 
 
 class Prepare(msgspec.Struct, frozen=True, tag="prepare"):
-    """Get ready for an attempt: open data, compute the schedule, ask the target for readiness if `task.probe`.
+    """Get ready for an attempt.
+
+    Open data, compute the schedule, ask the target for readiness if `task.probe`.
 
     `spec`: JSON bytes of the ActivitySpec; `files`: sha256 -> local path; `headers`: with secrets filled in;
-    `allow_targets`: entries `host[:port]` or CIDR beside loopback; `watermark`: path of the shared-memory file to create.
+    `allow_targets`: entries `host[:port]` or CIDR beside loopback; `watermark`: path of the shared-memory
+    file to create.
     """
 
     task: ShardTask
@@ -56,7 +60,10 @@ class Authorise(msgspec.Struct, frozen=True, tag="authorise"):
 
 
 class Halt(msgspec.Struct, frozen=True, tag="halt"):
-    """Send nothing more; give up what is in flight, send the final snapshot, exit. `why` ends up in the report."""
+    """Send nothing more; give up what is in flight, send the final snapshot, exit.
+
+    `why` ends up in the report.
+    """
 
     why: str
 

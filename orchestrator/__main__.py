@@ -1,0 +1,5 @@
+"""`python -m orchestrator` is `shakeout`."""
+
+from orchestrator.cli import main
+
+main()

@@ -1,0 +1,1 @@
+"""Snapshots -> time series and totals: folding, accounting, evidence, parts on disk."""

@@ -1,0 +1,219 @@
+"""Where every scheduled arrival went: sent and seen, unsent, or unknown. Pure.
+
+scheduled = ok + failed + unsent + unknown, by construction and checked: what the snapshots do not account
+for is unknown, never assumed. Source: the hand-over rule of DESIGN.md section 2.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from orchestrator.aggregate.totals import ActivityTotals, AttemptSeen
+from orchestrator.facts import Attempt
+from workers.contract.schedule import Block, OpenArrivals, arrivals_between, per_second
+from workers.contract.snapshot import JUDGED, UNSENT_GENERATOR, UNSENT_TARGET, WARMUP
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Arrivals of one shard that were not observed, with why; times in seconds since the phase's start."""
+
+    shard: int
+    attempt: str
+    from_s: float
+    until_s: float
+    unknown: int
+    unsent: int
+    why: str
+
+
+@dataclass(slots=True)
+class Account:
+    """Counts by second of intended time and group: scheduled, unknown, unsent by the generator.
+
+    And every gap.
+    """
+
+    scheduled: Counter[tuple[str, int]] = field(default_factory=Counter)
+    unknown: Counter[tuple[str, int]] = field(default_factory=Counter)
+    unsent: Counter[tuple[str, int]] = field(default_factory=Counter)
+    gaps: list[Gap] = field(default_factory=list)
+    twice: int = 0
+
+
+def account_open(
+    arrivals: OpenArrivals,
+    *,
+    warmup_s: float,
+    start_s: float,
+    shards: Sequence[Sequence[Attempt]],
+    totals: ActivityTotals,
+    ends_with_data: bool = False,
+) -> Account:
+    """Account for every arrival of an open-loop activity whose phase is over.
+
+    `start_s`: common time of the phase's second 0. `shards`: for each shard its attempts in order.
+    `ends_with_data`: the rows are not repeated, so that a shard may be done before its schedule is.
+    """
+    account = Account()
+    _schedule(account, arrivals, warmup_s)
+    for shard, attempts in enumerate(shards):
+        own = _Shard(arrivals=arrivals, warmup_s=warmup_s, start_s=start_s, shard=shard, of=len(shards))
+        _gaps(account, own, attempts, totals)
+        if ends_with_data:
+            _not_due(account, own, attempts)
+    _settle(account, totals)
+    return account
+
+
+def account_counted(*, scheduled: int, totals: ActivityTotals, unsent: int = 0) -> Account:
+    """Account for work without a schedule (closed loop, regression).
+
+    What was begun, by the second it began.
+    """
+    account = Account()
+    for (group, second), row in totals.seconds.items():
+        if group in (JUDGED, WARMUP):
+            account.scheduled[group, second] += sum(row.outcomes.values())
+    missing = scheduled - sum(account.scheduled.values()) if scheduled else 0
+    in_flight = sum(len(seen.in_flight) for seen in totals.attempts.values())
+    if missing > 0:
+        account.scheduled[JUDGED, 0] += missing
+        account.unknown[JUDGED, 0] += min(missing, in_flight)
+        account.unsent[JUDGED, 0] += missing - min(missing, in_flight) + unsent
+    return account
+
+
+def _schedule(account: Account, arrivals: OpenArrivals, warmup_s: float) -> None:
+    counts = per_second(arrivals)
+    edge = int(warmup_s)
+    for second in np.flatnonzero(counts).tolist():
+        account.scheduled[WARMUP if second < edge else JUDGED, second] = int(counts[second])
+    if warmup_s > edge and edge < len(counts):
+        # a warm-up that ends inside a second splits it
+        block = arrivals_between(arrivals, shard=0, of=1, from_index=0, until_ns=round((edge + 1) * 1e9))
+        early = int(np.count_nonzero((block.times_ns >= edge * 10**9) & (block.times_ns < warmup_s * 1e9)))
+        account.scheduled[WARMUP, edge] = early
+        account.scheduled[JUDGED, edge] = int(counts[edge]) - early
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Shard:
+    """One shard's part of the schedule."""
+
+    arrivals: OpenArrivals
+    warmup_s: float
+    start_s: float
+    shard: int
+    of: int
+
+    def between(self, *, from_index: int, from_s: float, until_s: float) -> Block:
+        """Own arrivals with index ≥ `from_index` and time in [from_s, until_s)."""
+        until_ns = round(until_s * 1e9)
+        block = arrivals_between(
+            self.arrivals, shard=self.shard, of=self.of, from_index=from_index, until_ns=until_ns
+        )
+        return _only(block, block.times_ns >= round(from_s * 1e9))
+
+
+def _gaps(account: Account, own: _Shard, attempts: Sequence[Attempt], totals: ActivityTotals) -> None:
+    """Gaps of one shard.
+
+    Before its first attempt, and after each that did not finish until the next one's start.
+    """
+    started = [attempt for attempt in attempts if attempt.from_s is not None]
+    end_s = own.arrivals.duration_s
+    first_s = end_s if not started else started[0].from_s or 0.0
+    if first_s:
+        block = own.between(from_index=0, from_s=0.0, until_s=first_s)
+        _add(account.unsent, block, own.warmup_s)
+        account.gaps.append(Gap(own.shard, "", 0.0, first_s, 0, len(block.indices), "nobody had begun"))
+    for attempt, successor in zip(started, [*started[1:], None], strict=True):
+        if attempt.exited is None or attempt.exited.outcome != "done":
+            until_s = end_s if successor is None else successor.from_s or 0.0
+            _gap_after(account, own, attempt, totals.attempts.get(attempt.id, AttemptSeen()), until_s)
+
+
+def _not_due(account: Account, own: _Shard, attempts: Sequence[Attempt]) -> None:
+    """Take out of the schedule what a shard that did all its work had no rows for."""
+    last = attempts[-1] if attempts else None
+    if last is None or last.from_s is None or last.exited is None or last.exited.outcome != "done":
+        return
+    block = own.between(
+        from_index=last.exited.dispatched, from_s=last.from_s, until_s=own.arrivals.duration_s
+    )
+    beyond: Counter[tuple[str, int]] = Counter()
+    _add(beyond, block, own.warmup_s)
+    account.scheduled -= beyond
+
+
+def _gap_after(account: Account, own: _Shard, attempt: Attempt, seen: AttemptSeen, until_s: float) -> None:
+    """What an attempt that did not finish left: unknown up to its fence, unsent from there on."""
+    dispatched, fence_ns, why = seen.dispatched, 0.0, ""
+    unknown = 0
+    if attempt.exited is not None:
+        # witnessed: what it did is known to the last arrival
+        dispatched, why = max(dispatched, attempt.exited.dispatched), attempt.exited.why
+    if attempt.lost is not None:
+        fence_ns, why = (attempt.lost.fence_s - own.start_s) * 1e9, attempt.lost.why
+        unknown = _in_flight(account, own, seen)
+    block = own.between(from_index=dispatched, from_s=attempt.from_s or 0.0, until_s=until_s)
+    maybe = block.times_ns < fence_ns
+    _add(account.unknown, _only(block, maybe), own.warmup_s)
+    _add(account.unsent, _only(block, ~maybe), own.warmup_s)
+    unknown += int(np.count_nonzero(maybe))
+    unsent = len(block.indices) - int(np.count_nonzero(maybe))
+    if unknown or unsent:
+        begins_s = float(block.times_ns[0]) / 1e9 if len(block.times_ns) else until_s
+        account.gaps.append(Gap(own.shard, attempt.id, begins_s, until_s, unknown, unsent, why))
+
+
+def _in_flight(account: Account, own: _Shard, seen: AttemptSeen) -> int:
+    """Requests that a lost attempt had in flight when it was last heard of.
+
+    Perhaps sent, never seen to end.
+    """
+    below = [index for index in seen.in_flight if index < seen.dispatched]
+    if not below:
+        return 0
+    block = own.between(from_index=min(below), from_s=0.0, until_s=own.arrivals.duration_s)
+    mine = _only(block, np.isin(block.indices, below))
+    _add(account.unknown, mine, own.warmup_s)
+    return len(mine.indices)
+
+
+def _only(block: Block, keep: npt.NDArray[np.bool_]) -> Block:
+    return Block(block.indices[keep], block.times_ns[keep])
+
+
+def _add(counter: Counter[tuple[str, int]], block: Block, warmup_s: float) -> None:
+    for time_ns in block.times_ns.tolist():
+        counter[WARMUP if time_ns < warmup_s * 1e9 else JUDGED, time_ns // 10**9] += 1
+
+
+def _settle(account: Account, totals: ActivityTotals) -> None:
+    """Whatever is scheduled and nowhere accounted for is unknown; whatever is accounted for twice is said."""
+    counted = [key for key in totals.seconds if key[0] in (JUDGED, WARMUP)]
+    for key in dict.fromkeys([*account.scheduled, *counted]):
+        scheduled = account.scheduled[key]
+        row = totals.seconds.get(key)
+        seen = sum(row.outcomes.values()) if row is not None else 0
+        if row is not None:
+            account.unsent[key] += row.outcomes.get(UNSENT_GENERATOR, 0)
+            seen -= row.outcomes.get(UNSENT_GENERATOR, 0)
+        rest = scheduled - seen - account.unknown[key] - account.unsent[key]
+        if rest > 0:
+            account.unknown[key] += rest
+        elif rest < 0:
+            # an arrival called unknown whose answer came after all is known
+            known = min(account.unknown[key], -rest)
+            account.unknown[key] -= known
+            account.twice += -rest - known
+
+
+def unsent_by_target(totals: ActivityTotals, group: str = JUDGED) -> int:
+    """Arrivals that waited at `max_in_flight` for longer than the target's timeout."""
+    return totals.outcomes(group)[UNSENT_TARGET]

@@ -1,0 +1,235 @@
+"""Totals and journal -> the evidence that expressions are judged on."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from orchestrator.aggregate.accounting import Account, account_counted, account_open
+from orchestrator.aggregate.totals import ActivityTotals, Totals
+from orchestrator.facts import Attempt, State
+from orchestrator.plan import ActivityPlan, PhasePlan
+from orchestrator.slo.evidence import CaseCounts, Evidence, FaultSpan, Prices, Second, SeriesSum
+from orchestrator.slo.expressions import Expression
+from workers.contract.schedule import OpenArrivals
+from workers.contract.sketch import EMPTY, Sketch, merge_all
+from workers.contract.snapshot import ABANDONED, JUDGED, UNSENT_GENERATOR, UNSENT_TARGET, WARMUP, CaseResult
+
+SIGNALS = ("latency", "ttft")
+"""Series whose p99 by second shows when a fault is felt and when it is over."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """One activity's evidence with what it was made from."""
+
+    plan: ActivityPlan
+    totals: ActivityTotals
+    account: Account
+    evidence: Evidence
+
+
+def measure(
+    activity: ActivityPlan,
+    state: State,
+    totals: ActivityTotals,
+    *,
+    phase: PhasePlan,
+    slos: tuple[Expression, ...],
+    prices: Prices | None,
+    cases: int,
+) -> Measured:
+    """Everything known of one activity whose work is over.
+
+    `cases`: golden cases to judge, 0 for other kinds.
+    """
+    account = _account(activity, state, totals, cases)
+    rows = {name: _seconds(totals, name) for name in totals.groups()}
+    start_s = state.phases[activity.phase].start_s or 0.0
+    seen = {key: count for (group, key), count in account.scheduled.items() if group == JUDGED}
+    unknown = sum(count for (group, _), count in account.unknown.items() if group == JUDGED)
+    unsent = sum(count for (group, _), count in account.unsent.items() if group == JUDGED)
+    last = max((second for _, second in totals.seconds), default=-1) + 1
+    evidence = Evidence(
+        activity=activity.key,
+        kind=activity.kind,
+        duration_s=activity.duration_s or float(last),
+        warmup_s=activity.warmup_s,
+        groups=rows,
+        scheduled=seen,
+        in_flight=dict(totals.running),
+        completions=dict(totals.completions),
+        unknown=unknown,
+        unsent_generator=unsent,
+        coverage=_coverage(totals, sum(seen.values())),
+        achieved=_achieved(totals, sum(seen.values())),
+        lag_p99_s=_quantile(totals.sketch("lag"), 0.99),
+        hub_delay_p99_s=_quantile(totals.hub_delay, 0.99),
+        start_skew_s=_start_skew(state, {activity.key: totals}),
+        faults=fault_spans(state, phase, start_s),
+        stages=_stages(activity),
+        regression=_case_counts(totals.cases.values()) if activity.kind == "regression" else None,
+        cases=_cases_by_tag(totals.cases.values()),
+        prices=prices,
+        slos=slos,
+        quantile_of=lambda group, series, q, seconds: _quantile_of(totals, group, series, q, seconds),
+        ended_early=state.aborting.why if state.aborting is not None else None,
+    )
+    return Measured(activity, totals, account, evidence)
+
+
+def seconds_since(totals: ActivityTotals, first: int) -> tuple[Second, ...]:
+    """The rows of an activity that still runs from second `first` on, warm-up included, for `abort_if`."""
+    return tuple(
+        _second(second, row)
+        for (group, second), row in totals.seconds.items()
+        if second >= first and group in (WARMUP, JUDGED)
+    )
+
+
+def fault_spans(state: State, phase: PhasePlan, start_s: float) -> tuple[FaultSpan, ...]:
+    """The phase's faults as they were done, on the phase's clock; one per host that did it."""
+    found = []
+    for activity in phase.activities:
+        if activity.kind == "chaos":
+            found += [
+                span
+                for attempt in state.attempts_of(activity.key)
+                if (span := _fault_span(activity, state, attempt, start_s)) is not None
+            ]
+    return tuple(found)
+
+
+def _fault_span(activity: ActivityPlan, state: State, attempt: Attempt, start_s: float) -> FaultSpan | None:
+    steps = {step.what: step for step in state.faults.get(attempt.id, ())}
+    injected = steps.get("injected")
+    if injected is None:
+        return None
+    reverted, verified = steps.get("reverted"), steps.get("verified")
+    residue, failed = steps.get("residue"), steps.get("failed")
+    why = next((step.why for step in (failed, verified, injected) if step is not None and step.why), "")
+    return FaultSpan(
+        name=activity.name,
+        fault=activity.fault,
+        injected_s=injected.at_s - start_s,
+        reverted_s=reverted.at_s - start_s if reverted is not None else None,
+        uncertainty_s=injected.uncertainty_s,
+        one_shot=activity.for_s == 0,
+        took_effect=verified.took_effect if verified is not None else None,
+        why=why,
+        residue=residue.why if residue is not None else "",
+    )
+
+
+def _account(activity: ActivityPlan, state: State, totals: ActivityTotals, cases: int) -> Account:
+    if not isinstance(activity.arrivals, OpenArrivals):
+        return account_counted(scheduled=cases, totals=totals)
+    attempts = state.attempts_of(activity.key)
+    of = attempts[0].of if attempts else 1
+    shards: list[Sequence[Attempt]] = [[one for one in attempts if one.shard == shard] for shard in range(of)]
+    return account_open(
+        activity.arrivals,
+        warmup_s=activity.warmup_s,
+        start_s=state.phases[activity.phase].start_s or 0.0,
+        shards=shards,
+        totals=totals,
+        ends_with_data=activity.ends_with_data,
+    )
+
+
+def _seconds(totals: ActivityTotals, group: str) -> tuple[Second, ...]:
+    return tuple(_second(second, row) for second, row in totals.group(group).items())
+
+
+def _second(second: int, row: Totals) -> Second:
+    sums = {
+        series: SeriesSum(sketch.count, sketch.total, sketch.low, sketch.high)
+        for series, sketch in row.sketches.items()
+        if sketch.count
+    }
+    quantiles = {
+        series: {0.99: row.sketches[series].quantile(0.99)}
+        for series in SIGNALS
+        if series in row.sketches and row.sketches[series].count
+    }
+    return Second(
+        second=second,
+        outcomes=dict(row.outcomes),
+        bounds=dict(row.bounds),
+        ok_tokens=row.output_tokens,
+        tokens_absent=row.ok_without_tokens,
+        sums=sums,
+        quantiles=quantiles,
+    )
+
+
+def _coverage(totals: ActivityTotals, scheduled: int) -> float:
+    """Share of the scheduled arrivals whose end was observed; what the target kept waiting too long was."""
+    outcomes = totals.outcomes()
+    observed = sum(outcomes.values()) - outcomes[ABANDONED] - outcomes[UNSENT_GENERATOR]
+    return min(1.0, observed / scheduled) if scheduled else 1.0
+
+
+def _achieved(totals: ActivityTotals, scheduled: int) -> float:
+    """Share of the offered arrivals that the generator sent, or would have but for the target."""
+    outcomes = totals.outcomes()
+    sent = sum(outcomes.values()) - outcomes[UNSENT_GENERATOR]
+    return min(1.0, sent / scheduled) if scheduled else 1.0
+
+
+def _quantile(sketch: Sketch, q: float) -> float | None:
+    return sketch.quantile(q) if sketch.count else None
+
+
+def _quantile_of(
+    totals: ActivityTotals, group: str, series: str, q: float, seconds: frozenset[int]
+) -> float | None:
+    rows = (row for second, row in totals.group(group).items() if second in seconds)
+    return _quantile(merge_all(row.sketches.get(series, EMPTY) for row in rows), q)
+
+
+def _start_skew(state: State, totals: dict[str, ActivityTotals]) -> float | None:
+    """How far apart the first attempts of the shards began, each against its own first intended time."""
+    firsts = {ids[0] for (activity, _), ids in state.shards.items() if activity in totals}
+    lags = [
+        seen.start_lag_s
+        for one in totals.values()
+        for id_, seen in one.attempts.items()
+        if id_ in firsts and seen.start_lag_s is not None
+    ]
+    return max(lags) - min(lags) if lags else None
+
+
+def _stages(activity: ActivityPlan) -> dict[str, tuple[float, float]]:
+    """Named stages and their span on the phase's clock."""
+    found: dict[str, tuple[float, float]] = {}
+    if isinstance(activity.arrivals, OpenArrivals):
+        for segment in activity.arrivals.segments:
+            if segment.stage:
+                start_s = found.get(segment.stage, (segment.start_s, 0.0))[0]
+                found[segment.stage] = (start_s, segment.end_s)
+    return found
+
+
+def _case_counts(cases: Iterable[CaseResult]) -> CaseCounts:
+    results = list(cases)
+    agreed = [case.agreed for case in results if case.agreed is not None]
+    return CaseCounts(len(results), sum(case.passed for case in results), sum(agreed) if agreed else None)
+
+
+def _cases_by_tag(cases: Iterable[CaseResult]) -> dict[str, CaseCounts]:
+    by_tag: dict[str, list[CaseResult]] = {}
+    for case in cases:
+        for tag, value in case.tags.items():
+            by_tag.setdefault(f"{tag}={value}", []).append(case)
+    return {name: _case_counts(members) for name, members in by_tag.items()}
+
+
+def sent_and_failed(outcomes: Counter[str]) -> tuple[int, int, int]:
+    """(sent, ok, failed) of a group's outcomes.
+
+    Failed holds what an engine left behind, so sent = ok + failed.
+    """
+    ok = outcomes["ok"]
+    unsent = outcomes[UNSENT_TARGET] + outcomes[UNSENT_GENERATOR]
+    sent = sum(outcomes.values()) - unsent
+    return sent, ok, sent - ok

@@ -1,0 +1,175 @@
+"""Folding snapshots: what every activity has measured so far, by group and second of intended time.
+
+Sums only, so the order of snapshots does not matter; a repeat is dropped by its number, a hole is counted.
+"""
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from workers.contract.bounds import BoundCount, add_counts
+from workers.contract.sketch import EMPTY, Sketch, from_wire, merge, merge_all, to_wire
+from workers.contract.snapshot import CaseResult, Cell, ErrorExample, Snapshot
+
+MOST_EXAMPLES = 50
+"""Failed requests kept as examples, an activity."""
+MOST_WARNINGS = 20
+FINE_FOR_S = 900
+"""Sketches are kept by second for this long, then merged to `COARSE_S`; counts stay by second."""
+COARSE_S = 10
+NEAR_FAULT_S = 60
+
+
+@dataclass(slots=True)
+class Totals:
+    """Everything counted in one second of one group."""
+
+    outcomes: Counter[str] = field(default_factory=Counter)
+    bounds: dict[str, BoundCount] = field(default_factory=dict)
+    sketches: dict[str, Sketch] = field(default_factory=dict)
+    input_tokens: int = 0
+    output_tokens: int = 0
+    ok_without_tokens: int = 0
+
+    def add(self, cell: Cell) -> None:
+        """Add a snapshot's deltas."""
+        self.outcomes.update(cell.outcomes)
+        for id_, count in cell.bounds.items():
+            known = self.bounds.get(id_)
+            self.bounds[id_] = count if known is None else add_counts(known, count)
+        for quantity, wire in cell.sketches.items():
+            self.sketches[quantity] = merge(self.sketches.get(quantity, EMPTY), from_wire(wire))
+        self.input_tokens += cell.input_tokens
+        self.output_tokens += cell.output_tokens
+        self.ok_without_tokens += cell.ok_without_tokens
+
+    def cell(self, *, second: int, group: str) -> Cell:
+        """These totals as one cell, for a part on disk."""
+        sketches = {quantity: to_wire(sketch) for quantity, sketch in self.sketches.items()}
+        return Cell(
+            second,
+            group,
+            dict(self.outcomes),
+            dict(self.bounds),
+            sketches,
+            self.input_tokens,
+            self.output_tokens,
+            self.ok_without_tokens,
+        )
+
+
+@dataclass(slots=True)
+class AttemptSeen:
+    """What the snapshots of one attempt said last; `holes`: numbers that never came."""
+
+    seq: int = 0
+    dispatched: int = 0
+    in_flight: tuple[int, ...] = ()
+    sent: int = 0
+    start_lag_s: float | None = None
+    holes: int = 0
+    busy_share: float = 0.0
+
+
+@dataclass(slots=True)
+class ActivityTotals:
+    """All snapshots of one activity, added up.
+
+    `seconds`: (group, second) -> totals; `by_group`: outcomes over all of a group's seconds. `running`:
+    highest number in flight by second, summed over shards. `cases`: golden row -> the first result that
+    came.
+    """
+
+    seconds: dict[tuple[str, int], Totals] = field(default_factory=dict)
+    by_group: dict[str, Counter[str]] = field(default_factory=dict)
+    running: Counter[int] = field(default_factory=Counter)
+    completions: Counter[int] = field(default_factory=Counter)
+    hub_delay: Sketch = EMPTY
+    cases: dict[int, CaseResult] = field(default_factory=dict)
+    examples: list[ErrorExample] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    attempts: dict[str, AttemptSeen] = field(default_factory=dict)
+    late: int = 0
+
+    def absorb(self, snapshot: Snapshot) -> bool:
+        """Fold one snapshot in; False for a repeat."""
+        seen = self.attempts.setdefault(snapshot.attempt, AttemptSeen())
+        if snapshot.seq <= seen.seq:
+            return False
+        seen.holes += snapshot.seq - seen.seq - 1
+        seen.seq = snapshot.seq
+        seen.dispatched, seen.sent = snapshot.dispatched, snapshot.sent
+        seen.in_flight = tuple(snapshot.in_flight)
+        seen.busy_share = max(seen.busy_share, snapshot.busy_share)
+        if seen.start_lag_s is None:
+            seen.start_lag_s = snapshot.start_lag_s
+        self.add(snapshot)
+        return True
+
+    def add(self, delta: Snapshot) -> None:
+        """Add everything that adds up."""
+        for cell in delta.cells:
+            self.seconds.setdefault((cell.group, cell.second), Totals()).add(cell)
+            self.by_group.setdefault(cell.group, Counter()).update(cell.outcomes)
+        self.running.update(delta.running)
+        self.completions.update(delta.completions)
+        if delta.hub_delay is not None:
+            self.hub_delay = merge(self.hub_delay, from_wire(delta.hub_delay))
+        for case in delta.cases:
+            self.cases.setdefault(case.row, case)
+        self.examples.extend(delta.examples[: MOST_EXAMPLES - len(self.examples)])
+        for warning in delta.warnings:
+            if warning not in self.warnings and len(self.warnings) < MOST_WARNINGS:
+                self.warnings.append(warning)
+
+    def group(self, name: str) -> dict[int, Totals]:
+        """The seconds of one group, in order of time."""
+        found = {second: totals for (group, second), totals in self.seconds.items() if group == name}
+        return dict(sorted(found.items()))
+
+    def groups(self) -> tuple[str, ...]:
+        """Names of all groups that occurred."""
+        return tuple(dict.fromkeys(group for group, _ in self.seconds))
+
+    def sketch(self, quantity: str, *, group: str = "") -> Sketch:
+        """One quantity over the whole of a group."""
+        return merge_all(totals.sketches.get(quantity, EMPTY) for totals in self.group(group).values())
+
+    def outcomes(self, group: str = "") -> Counter[str]:
+        """Outcomes over the whole of a group."""
+        return Counter(self.by_group.get(group, Counter()))
+
+    def coarsen(self, *, before_s: int, keep: tuple[tuple[float, float], ...]) -> None:
+        """Merge sketches of seconds before `before_s` into blocks of 10 s.
+
+        Except within 60 s of a span in `keep`.
+        """
+        for (group, second), totals in list(self.seconds.items()):
+            first = second - second % COARSE_S
+            near = any(
+                start - NEAR_FAULT_S < first + COARSE_S and first <= end + NEAR_FAULT_S for start, end in keep
+            )
+            if second >= before_s or second == first or near or not totals.sketches:
+                continue
+            block = self.seconds.setdefault((group, first), Totals())
+            for quantity, sketch in totals.sketches.items():
+                block.sketches[quantity] = merge(block.sketches.get(quantity, EMPTY), sketch)
+            totals.sketches = {}
+
+
+@dataclass(slots=True)
+class Aggregate:
+    """All activities of one campaign."""
+
+    activities: dict[str, ActivityTotals] = field(default_factory=dict)
+
+    def of(self, activity: str) -> ActivityTotals:
+        """The totals of one activity; empty ones where nothing came yet."""
+        return self.activities.setdefault(activity, ActivityTotals())
+
+    def absorb(self, snapshot: Snapshot) -> bool:
+        """Fold one snapshot in; False for a repeat."""
+        return self.of(snapshot.activity).absorb(snapshot)
+
+    def seqs(self) -> dict[str, int]:
+        """Attempt -> number of the last snapshot folded."""
+        return {id_: seen.seq for totals in self.activities.values() for id_, seen in totals.attempts.items()}

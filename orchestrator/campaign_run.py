@@ -1,0 +1,331 @@
+"""One live campaign as its leader holds it: journal folded, snapshots added up, decisions carried out.
+
+`step` reads, decides and acts once. Everything here can be lost at any moment: a successor reads the
+journal and the parts, and stands where this one stood.
+"""
+
+import logging
+from dataclasses import dataclass, field
+
+import msgspec
+
+from orchestrator import decide as d
+from orchestrator.abort import breach_of
+from orchestrator.aggregate.evidence import fault_spans
+from orchestrator.aggregate.parts import encode_part, restore
+from orchestrator.aggregate.totals import FINE_FOR_S, Aggregate
+from orchestrator.campaign.load import load_campaign_text
+from orchestrator.campaign.models import Campaign
+from orchestrator.dispatch import Sender
+from orchestrator.facts import State, fold
+from orchestrator.judging import Golden, PhaseResult, judge_campaign, judge_phase
+from orchestrator.outcome import Outcome
+from orchestrator.plan import Plan, plan_of
+from orchestrator.results import Results
+from orchestrator.specs import spec_of
+from orchestrator.store import Entry, JournalMovedError, Shard, Store, decode_snapshot
+from orchestrator.verdict import CampaignVerdict
+from workers.contract import facts as f
+from workers.contract.spec import ShardTask, encode_spec
+
+CHECKPOINT_EVERY_S = 5.0
+TASK_LIVES_S = 60.0
+MOST_ROUNDS = 200
+"""Decisions in one step.
+
+A phase of 10,000 shards is placed in several steps, and the lead is renewed between them.
+"""
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class CampaignRun:
+    """`interval`: what came since the last checkpoint. `read`: shard -> last snapshot entry id read."""
+
+    id: str
+    store: Store
+    results: Results
+    send: Sender
+    campaign: Campaign
+    plan: Plan
+    state: State = field(default_factory=State)
+    entries: list[Entry] = field(default_factory=list)
+    aggregate: Aggregate = field(default_factory=Aggregate)
+    interval: Aggregate = field(default_factory=Aggregate)
+    read: dict[Shard, str] = field(default_factory=dict)
+    cards: dict[str, f.WorkerCard] = field(default_factory=dict)
+    judged: dict[str, PhaseResult] = field(default_factory=dict)
+    done: set[object] = field(default_factory=set)
+    specs: dict[str, str] = field(default_factory=dict)
+    parts: int = 0
+    checkpointed_s: float = 0.0
+    breach: str = ""
+    breach_checked_s: int = 0
+    finished: bool = False
+
+    @property
+    def submitted(self) -> f.Submitted:
+        """The fact that began it."""
+        assert self.state.submitted is not None  # noqa: S101  # a run is opened from this fact
+        return self.state.submitted
+
+    def step(
+        self, *, fleet: tuple[f.WorkerCard, ...], busy: dict[str, int], leading_since_s: float, now_s: float
+    ) -> None:
+        """Read what is new, decide, and act until there is nothing more to do now."""
+        self._read_journal()
+        self._read_snapshots()
+        self.cards.update({card.worker: card for card in fleet})
+        self._check_breach(now_s)
+        for _ in range(MOST_ROUNDS):
+            seen = d.Seen(
+                fleet=fleet,
+                busy=busy,
+                leases=self.store.leases(self.id),
+                seqs=self.aggregate.seqs(),
+                rows_done={
+                    key: tuple(one.cases) for key, one in self.aggregate.activities.items() if one.cases
+                },
+                breach=self.breach,
+                leading_since_s=leading_since_s,
+            )
+            if not self._act(d.decide(self.state, self.plan, seen, now_s), now_s):
+                break
+        if now_s - self.checkpointed_s >= CHECKPOINT_EVERY_S:
+            self._checkpoint(now_s)
+        if self.state.ended is not None and not self.finished:
+            self._finish(now_s)
+
+    def phase_results(self) -> tuple[PhaseResult, ...]:
+        """What is said of every phase that is over, in the file's order."""
+        return tuple(self._judge(phase.name) for phase in self.plan.phases if self._is_over(phase.name))
+
+    def result(self) -> tuple[tuple[PhaseResult, ...], CampaignVerdict]:
+        """All phases and the campaign's verdict."""
+        phases = self.phase_results()
+        return phases, judge_campaign(phases, self.state)
+
+    def busy(self) -> dict[str, int]:
+        """Engine slots that its live attempts hold, by worker."""
+        held: dict[str, int] = {}
+        for attempt in self.state.attempts.values():
+            if attempt.live and self.plan.activity(attempt.activity).needs_engine:
+                held[attempt.worker] = held.get(attempt.worker, 0) + 1
+        return held
+
+    def _is_over(self, phase: str) -> bool:
+        known = self.state.phases.get(phase)
+        return known is not None and known.over
+
+    def _judge(self, phase: str) -> PhaseResult:
+        if phase not in self.judged:
+            result = judge_phase(
+                phase,
+                campaign=self.campaign,
+                plan=self.plan,
+                state=self.state,
+                aggregate=self.aggregate,
+                golden=Golden(self.submitted.cases),
+            )
+            self.judged[phase] = result
+        return self.judged[phase]
+
+    # reading
+
+    def _read_journal(self) -> None:
+        last = self.entries[-1].id if self.entries else "0-0"
+        for entry in self.store.journal(self.id, after=last):
+            self._fold(entry)
+
+    def _fold(self, entry: Entry) -> None:
+        self.entries.append(entry)
+        self.state = fold(self.state, entry.fact)
+        if isinstance(entry.fact, f.Placed):
+            self.read.setdefault((entry.fact.activity, entry.fact.shard), "0-0")
+
+    def _read_snapshots(self) -> None:
+        for shard, id_, body in self.store.snapshots(self.id, self.read):
+            snapshot = decode_snapshot(body)
+            if self.aggregate.absorb(snapshot):
+                self.interval.absorb(snapshot)
+            self.read[shard] = id_
+
+    def _check_breach(self, now_s: float) -> None:
+        """`abort_if`, each second; what it once said stands."""
+        if not self.breach and int(now_s) != self.breach_checked_s:
+            self.breach_checked_s = int(now_s)
+            self.breach = breach_of(self.campaign, self.plan, self.state, self.aggregate, now_s=now_s)
+
+    # acting
+
+    def _act(self, actions: tuple[d.Action, ...], now_s: float) -> bool:
+        """Carry out; True where a fact was said, so that deciding again makes sense at once."""
+        said = False
+        for action in actions:
+            match action:
+                case d.Say(id_, fact):
+                    said = self._say(id_, fact) or said
+                case d.Judge(phase):
+                    result = self._judge(phase)
+                    fact = f.PhaseEnded(
+                        phase=phase,
+                        verdict=result.verdict.verdict or "invalid",
+                        reasons=result.verdict.reasons,
+                        at_s=now_s,
+                    )
+                    said = self._say(f"phase:{phase}:ended", fact) or said
+                case d.Finish():
+                    _, verdict = self.result()
+                    final = "aborted" if self._aborted_by_person() else verdict.verdict
+                    said = (
+                        self._say("ended", f.Ended(verdict=final, reasons=verdict.reasons, at_s=now_s))
+                        or said
+                    )
+                case _:
+                    self._once(action, now_s)
+        return said
+
+    def _aborted_by_person(self) -> bool:
+        return self.state.aborting is not None and self.state.aborting.verdict == "aborted"
+
+    def _say(self, id_: str, fact: f.Fact) -> bool:
+        last = self.entries[-1].id if self.entries else "0-0"
+        try:
+            entry = self.store.append(self.id, last_id=last, id_=id_, fact=fact)
+        except JournalMovedError:
+            self._read_journal()
+            return True
+        if entry is None:
+            return False
+        self._fold(Entry(entry, fact))
+        return True
+
+    def _once(self, action: d.Send | d.Tell | d.Revoke, now_s: float) -> None:
+        """Effects outside the journal: each once in this leader's life, again after a restart."""
+        if action in self.done:
+            return
+        match action:
+            case d.Send(attempt):
+                self.send(self._task(attempt, now_s))
+            case d.Tell(worker, order):
+                self.store.order(worker, order)
+            case d.Revoke(attempt):
+                self.store.revoke(self.id, attempt)
+        self.done.add(action)
+
+    def _task(self, id_: str, now_s: float) -> ShardTask:
+        attempt = self.state.attempts[id_]
+        activity = self.plan.activity(attempt.activity)
+        placed = next(
+            e.fact for e in reversed(self.entries) if isinstance(e.fact, f.Placed) and e.fact.attempt == id_
+        )
+        return ShardTask(
+            campaign=self.id,
+            activity=attempt.activity,
+            shard=attempt.shard,
+            of=attempt.of,
+            number=attempt.number,
+            attempt=id_,
+            worker=attempt.worker,
+            incarnation=attempt.incarnation,
+            spec_sha256=self._spec(attempt.activity),
+            kind=activity.kind,
+            expires_s=now_s + TASK_LIVES_S,
+            probe=attempt.shard == 0 and activity.needs_engine and attempt.from_s is None,
+            skip_rows=placed.skip_rows,
+        )
+
+    def _spec(self, activity: str) -> str:
+        """The activity's spec in Redis, by its sha256."""
+        if activity not in self.specs:
+            said = self.submitted
+            spec = spec_of(
+                self.plan.activity(activity),
+                self.campaign,
+                run=self.id,
+                seed=said.seed,
+                files=said.files,
+                urls=said.urls,
+            )
+            sha256, body = encode_spec(spec)
+            self.store.put_spec(self.id, sha256, body)
+            self.specs[activity] = sha256
+        return self.specs[activity]
+
+    # keeping
+
+    def _checkpoint(self, now_s: float) -> None:
+        """Interval part, then watermark, then trim: in this order nothing can fall between."""
+        self.checkpointed_s = now_s
+        if not self.interval.activities:
+            return
+        # the epoch in the name keeps a stalled leader from writing over its successor's part
+        name = f"{self.parts + 1:06d}-{self.store.epoch}.part"
+        self.results.put_part(self.id, name, encode_part(self.interval))
+        trim = [(shard, id_) for shard, id_ in self.read.items() if id_ != "0-0"]
+        totals = msgspec.json.encode({key: one.outcomes() for key, one in self.aggregate.activities.items()})
+        self.store.checkpoint(self.id, totals=totals, part=name, seqs=self.aggregate.seqs(), trim=trim)
+        self.parts += 1
+        self.interval = Aggregate()
+        self._coarsen(now_s)
+
+    def _coarsen(self, now_s: float) -> None:
+        """Sketches older than 15 min share their 10 s, unless a fault was near.
+
+        A night must fit in memory.
+        """
+        name = self.state.current_phase()
+        start_s = self.state.phases[name].start_s if name is not None else None
+        if name is None or start_s is None:
+            return
+        phase = self.plan.phase(name)
+        spans = fault_spans(self.state, phase, start_s)
+        keep = tuple((one.injected_s, one.reverted_s or now_s - start_s) for one in spans)
+        for activity in phase.activities:
+            self.aggregate.of(activity.key).coarsen(before_s=int(now_s - start_s) - FINE_FOR_S, keep=keep)
+
+    def _finish(self, now_s: float) -> None:
+        """Write the results and let the campaign go."""
+        self._checkpoint(now_s)
+        phases, verdict = self.result()
+        outcome = Outcome(
+            id=self.id,
+            campaign=self.campaign,
+            plan=self.plan,
+            state=self.state,
+            phases=phases,
+            verdict=verdict,
+            journal=tuple(self.entries),
+            fleet=tuple(
+                self.cards[name]
+                for name in sorted({one.worker for one in self.state.attempts.values()})
+                if name in self.cards
+            ),
+            started_s=self.submitted.at_s,
+            ended_s=self.state.ended.at_s if self.state.ended is not None else now_s,
+        )
+        self.store.finish(self.id, at_s=now_s, results=self.results.write(outcome))
+        self.finished = True
+
+
+def open_run(id_: str, *, store: Store, results: Results, send: Sender) -> CampaignRun | None:
+    """Stand where the last leader of this campaign stood.
+
+    None where its journal does not begin with its submission.
+    """
+    entries = store.journal(id_)
+    if not entries or not isinstance(entries[0].fact, f.Submitted):
+        return None
+    said = entries[0].fact
+    campaign = load_campaign_text(said.text, base=None, sets=said.sets).campaign
+    run = CampaignRun(id_, store, results, send, campaign, plan_of(campaign, seed=said.seed))
+    for entry in entries:
+        run._fold(entry)  # noqa: SLF001  # the same room
+    names = store.parts(id_)
+    run.aggregate = restore(results.part(id_, name) for name in names)
+    run.parts = len(names)
+    for attempt in run.state.attempts.values():
+        seq = run.aggregate.of(attempt.activity).attempts.get(attempt.id)
+        if seq is not None:
+            run.read[attempt.activity, attempt.shard] = f"{attempt.number}-{seq.seq}"
+    return run

@@ -1,0 +1,63 @@
+"""`shakeout plan FILE`: a dry run. What would be offered, placed, broken, decided and paid."""
+
+import os
+import socket
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+
+from orchestrator.campaign.load import LoadedCampaign, load_campaign
+from orchestrator.cli.exits import EXIT_USAGE, fail
+from orchestrator.cli.run import MOST_WORKERS, slots_needed
+from orchestrator.errors import CampaignFileError
+from orchestrator.plan import plan_of
+from orchestrator.submit import draw_seed, golden_cases
+from workers.contract.errors import ShakeoutWorkerError
+
+
+def plan(
+    file: Annotated[Path, typer.Argument(help="The campaign file.", show_default=False)],
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="PATH=VALUE", help="Replace a value before planning; repeatable."),
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(help="Workers to assume; else one per core, at least 2.", min=1, max=MOST_WORKERS),
+    ] = None,
+    json_: Annotated[bool, typer.Option("--json", help="Print the plan as JSON.")] = False,
+) -> None:
+    """Say what a campaign would do, without starting anything; exit 2 where its file is wrong."""
+    # loads scipy, which no other command should wait for
+    from orchestrator.cli.plan_text import show  # noqa: PLC0415
+    from orchestrator.preview import assumed_fleet, preview_of  # noqa: PLC0415
+
+    loaded, cases = _load(file, tuple(set_ or ()))
+    campaign = loaded.campaign
+    seed = campaign.seed if campaign.seed is not None else draw_seed()
+    count = workers or max(2, os.cpu_count() or 1)
+    slots = slots_needed(plan_of(campaign, seed=seed), count)
+    fleet = assumed_fleet(campaign, workers=count, slots=slots, host=socket.gethostname())
+    preview = preview_of(campaign, seed=seed, fleet=fleet, cases=cases)
+    if json_:
+        print(msgspec.json.format(msgspec.json.encode(preview), indent=2).decode())
+        return
+    for warning in loaded.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    show(preview)
+
+
+def _load(file: Path, sets: tuple[str, ...]) -> tuple[LoadedCampaign, dict[str, int]]:
+    """The checked campaign and its golden cases; every problem at once and exit 2 where there is any."""
+    try:
+        loaded = load_campaign(file, sets=sets)
+        return loaded, golden_cases(loaded.campaign, file.parent)
+    except CampaignFileError as error:
+        for problem in error.problems:
+            print(problem, file=sys.stderr)
+        fail(f"{file}: {len(error.problems)} problem{'s'[: len(error.problems) > 1]}", EXIT_USAGE)
+    except ShakeoutWorkerError as error:
+        fail(str(error), EXIT_USAGE)

@@ -1,0 +1,156 @@
+"""What a person sees of a running campaign: live bars on a terminal, plain lines elsewhere."""
+
+import json
+import sys
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from orchestrator.live import LiveActivity, LiveView, decode_live
+from workers.contract import facts as f
+
+COLOURS = {"pass": "green", "fail": "red", "inconclusive": "yellow", "invalid": "magenta", "aborted": "red"}
+SO_FAR = {
+    "pass": ("✓", "holds so far"),
+    "fail": ("✗", "broken so far"),
+    "inconclusive": ("·", "open so far: too little data"),
+    "invalid": ("-", "not measured so far"),
+}
+
+
+class Screen:
+    """Live bars where stdout is a terminal; else one line for each thing that happens.
+
+    With `json_` only the result.
+    """
+
+    def __init__(self, *, json_: bool) -> None:
+        self.json_ = json_
+        self.console = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+        self.live: Live | None = None
+        self.offsets: dict[str, float] = {}
+
+    def __enter__(self) -> "Screen":
+        if self.console.is_terminal and not self.json_:
+            self.live = Live(console=self.console, refresh_per_second=4, transient=True)
+            self.live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.live is not None:
+            self.live.stop()
+            self.live = None
+
+    def say(self, line: str) -> None:
+        """One line for the person."""
+        if not self.json_:
+            self.console.print(Text(line))
+
+    def show(self, body: bytes | None) -> None:
+        """The live picture, where there is a terminal for it."""
+        if self.live is not None and body is not None:
+            self.live.update(picture(decode_live(body)))
+
+    def tell(self, fact: f.Fact) -> None:
+        """A line for each fact that a person waits for."""
+        match fact:
+            case f.PhaseStarted():
+                self.say(f"phase {fact.phase}: started")
+            case f.PhaseSkipped():
+                self.say(f"phase {fact.phase}: skipped, {fact.why}")
+            case f.PhaseEnded():
+                self.say(
+                    f"phase {fact.phase}: {fact.verdict}" + "".join(f"\n  {why}" for why in fact.reasons)
+                )
+            case f.FaultSeen() if fact.what != "verified" or fact.took_effect is False:
+                touched = f" {', '.join(fact.processes)}" if fact.processes else ""
+                self.say(
+                    f"fault {fact.attempt.rsplit(':', 2)[0]}: {fact.what}{touched}"
+                    + (f" ({fact.why})" if fact.why else "")
+                )
+            case f.Lost():
+                self.say(f"{fact.attempt}: lost, {fact.why}")
+            case f.Exited() if fact.outcome not in ("done", "stopped"):
+                self.say(f"{fact.attempt}: {fact.outcome}, {fact.why}")
+            case f.NotReady():
+                self.say(f"{fact.attempt}: waiting, {fact.why}")
+            case f.Aborting():
+                self.say(f"stopping: {fact.why}")
+            case _:
+                pass
+
+
+def picture(view: LiveView) -> Group:
+    """The live view as a table with bars."""
+    clock = f"{max(0.0, view.elapsed_s):.0f} s" if view.phase else ""
+    title = Text.assemble(
+        ("shakeout ", "bold"), view.campaign, "  phase ", (view.phase or "ending", "bold"),
+        f" ({view.phase_number} of {view.phases}) {clock}",
+    )  # fmt: skip
+    table = Table(box=None, padding=(0, 1), show_edge=False)
+    for column, side in (
+        ("activity", "left"), ("", "left"), ("state", "left"), ("rate", "right"),
+        ("p50", "right"), ("p99", "right"), ("ok", "right"), ("failed", "right"), ("", "left"),
+    ):  # fmt: skip
+        table.add_column(column, justify=side)  # type: ignore[arg-type]  # a literal of Rich's
+    for one in view.activities:
+        table.add_row(*_row(one))
+    slos = Table(box=None, padding=(0, 1), show_edge=False, show_header=False)
+    for one in view.activities:
+        for slo in one.slos:
+            mark, words = SO_FAR[slo.verdict]
+            colour = COLOURS[slo.verdict]
+            slos.add_row(Text(mark, style=colour), one.key, slo.slo, Text(words, style=colour), slo.seen)
+    verdicts = Text("  ").join(
+        Text.assemble(f"{phase} ", (verdict, COLOURS.get(verdict, "")))
+        for phase, verdict in view.verdicts.items()
+    )
+    lines: list[Any] = [title, table, *([slos] if slos.row_count else []), verdicts]
+    if view.aborting:
+        lines.append(Text(f"stopping: {view.aborting}", style="red"))
+    return Group(*lines)
+
+
+def _row(one: LiveActivity) -> tuple[Any, ...]:
+    if one.kind == "chaos":
+        return (one.key, "", one.state, "", "", "", "", "", one.note)
+    bar = ProgressBar(total=1.0, completed=one.share, width=24)
+    failed = Text(f"{one.failed:,}", style="red" if one.failed else "")
+    return (
+        one.key, bar, one.state, f"{one.rate_per_s:,.0f}/s", _ms(one.p50_s), _ms(one.p99_s),
+        f"{one.ok:,}", failed, one.note,
+    )  # fmt: skip
+
+
+def _ms(value_s: float | None) -> str:
+    if value_s is None:
+        return "-"
+    return f"{value_s * 1e3:.1f} ms" if value_s < 1 else f"{value_s:.2f} s"
+
+
+def show_result(screen: Screen, folder: Path, ended: f.Ended) -> None:
+    """The verdict, its reasons and where the report is."""
+    report = folder / "report.json"
+    if screen.json_:
+        told: dict[str, Any] = {
+            "verdict": ended.verdict,
+            "reasons": list(ended.reasons),
+            "report": str(report),
+        }
+        print(json.dumps(told, indent=2))
+        return
+    screen.console.print(
+        Text.assemble("verdict: ", (ended.verdict, f"bold {COLOURS.get(ended.verdict, '')}".strip()))
+    )
+    for reason in ended.reasons:
+        screen.say(f"  {reason}")
+    page = folder / "report.html"
+    screen.say(f"report: {page}" if page.exists() else f"no report could be written to {folder}")

@@ -1,0 +1,36 @@
+"""Celery as the coordinator sees it: a task into one chosen worker's own queue, and nothing else."""
+
+from collections.abc import Callable
+
+import msgspec
+from celery import Celery
+from celery.utils.nodenames import worker_direct
+
+from workers.contract import names
+from workers.contract.broker import celery_settings
+from workers.contract.spec import ShardTask
+
+Sender = Callable[[ShardTask], None]
+
+
+def sender(broker: str) -> Sender:
+    """What puts a shard's task into its worker's queue.
+
+    Sending twice is harmless, only one claim succeeds.
+    """
+    app = Celery("shakeout", set_as_current=False)
+    app.conf.update(celery_settings(broker))
+    app.conf.update(task_serializer="json", accept_content=["json"], task_ignore_result=True)
+    return lambda task: _send(app, task)
+
+
+def _send(app: Celery, task: ShardTask) -> None:
+    app.send_task(
+        names.TASK.format(kind=task.kind),
+        args=[msgspec.to_builtins(task)],
+        queue=worker_direct(task.worker),  # type: ignore[arg-type]  # a Queue is what declares it
+        task_id=f"{task.campaign}/{task.attempt}",
+        shadow=f"{task.campaign} / {task.activity} / shard {task.shard + 1} of {task.of}",
+        retry=False,
+        ignore_result=True,
+    )

@@ -1,0 +1,138 @@
+"""How the SLOs of a running activity stand so far: the judge's own rules on the data there is.
+
+Never a verdict: seconds that are still open, and everything after a fault under `outside faults`, are not in.
+"""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from orchestrator.aggregate.evidence import fault_spans
+from orchestrator.slo.evidence import CaseCounts, Evidence, Judgement, Second, SeriesSum, Verdict
+from orchestrator.slo.expressions import Comparison, Expression
+from orchestrator.slo.judge import judge
+from orchestrator.slo.words import quantity
+from workers.contract.schedule import OpenArrivals
+from workers.contract.sketch import EMPTY, merge_all
+from workers.contract.snapshot import WARMUP
+
+if TYPE_CHECKING:
+    from orchestrator.aggregate.totals import ActivityTotals, Totals
+    from orchestrator.campaign_run import CampaignRun
+    from orchestrator.plan import ActivityPlan
+
+EVERY_S = 2.0
+MOST_SHARE = 0.05
+"""Of the leader's time: what took 0.2 s is not done again for 4 s, so that start orders are not held up."""
+
+
+class LiveSlo(msgspec.Struct, frozen=True):
+    """One SLO so far; `seen`: the observed value with its unit, empty where there is none yet."""
+
+    slo: str
+    verdict: Verdict
+    seen: str
+
+
+@dataclass(slots=True)
+class SloWatch:
+    """What was said last, by activity, and when it may be asked again (monotonic)."""
+
+    said: Mapping[str, tuple[LiveSlo, ...]] = field(default_factory=dict)
+    next_s: float = 0.0
+
+    def look(self, run: "CampaignRun", phase: str, elapsed_s: float) -> Mapping[str, tuple[LiveSlo, ...]]:
+        """Activity key -> its SLOs so far; judged again once that is due."""
+        begun_s = time.monotonic()
+        if begun_s >= self.next_s:
+            self.said = so_far(run, phase, elapsed_s)
+            took_s = time.monotonic() - begun_s
+            self.next_s = begun_s + max(EVERY_S, took_s / MOST_SHARE)
+        return self.said
+
+
+def so_far(run: "CampaignRun", phase: str, elapsed_s: float) -> dict[str, tuple[LiveSlo, ...]]:
+    """Judge every SLO of the running phase on what has come in; nothing before its first second is over."""
+    if elapsed_s < 1:
+        return {}
+    campaign = run.campaign
+    models = {one.name: one for one in next(p for p in campaign.phases if p.name == phase).activities}
+    found: dict[str, tuple[LiveSlo, ...]] = {}
+    for activity in run.plan.phase(phase).activities:
+        own: tuple[Expression, ...] = tuple(getattr(models[activity.name], "slos", ()))
+        standing = (*own, *campaign.slos) if activity.is_load else own
+        if not standing or not activity.needs_engine:
+            continue
+        evidence = _evidence(run, activity, own, elapsed_s=elapsed_s)
+        found[activity.key] = tuple(
+            _told(
+                judge(one, evidence, place="slos", campaign_slos=campaign.slos, validity=campaign.validity),
+                one,
+            )
+            for one in standing
+        )
+    return found
+
+
+def _told(judgement: Judgement, expression: Expression) -> LiveSlo:
+    body = expression.body
+    unit = body.unit if isinstance(body, Comparison) else ""
+    seen = "" if judgement.observed is None else quantity(judgement.observed, unit)
+    return LiveSlo(judgement.slo, judgement.verdict, seen)
+
+
+def _evidence(
+    run: "CampaignRun", activity: "ActivityPlan", slos: tuple[Expression, ...], *, elapsed_s: float
+) -> Evidence:
+    """The rows so far, with nothing that only the end can know: no coverage, no impact of faults."""
+    totals = run.aggregate.of(activity.key)
+    phase = run.plan.phase(activity.phase)
+    groups = [name for name in totals.groups() if name != WARMUP]
+    return Evidence(
+        activity=activity.key,
+        kind=activity.kind,
+        duration_s=float(max(1, int(min(elapsed_s, activity.duration_s or elapsed_s)))),
+        warmup_s=activity.warmup_s,
+        groups={name: _rows(totals, name) for name in groups},
+        faults=fault_spans(run.state, phase, run.state.phases[activity.phase].start_s or 0.0),
+        stages=_stages(activity),
+        regression=CaseCounts(len(totals.cases), sum(case.passed for case in totals.cases.values())),
+        slos=slos,
+        quantile_of=lambda group, series, q, seconds: _quantile(totals, group, series, q=q, seconds=seconds),
+    )
+
+
+def _rows(totals: "ActivityTotals", group: str) -> tuple[Second, ...]:
+    return tuple(_second(second, row) for second, row in totals.group(group).items())
+
+
+def _second(second: int, row: "Totals") -> Second:
+    return Second(
+        second=second,
+        outcomes=row.outcomes,
+        bounds=row.bounds,
+        ok_tokens=row.output_tokens,
+        tokens_absent=row.ok_without_tokens,
+        sums={
+            series: SeriesSum(sketch.count, sketch.total, sketch.low, sketch.high)
+            for series, sketch in row.sketches.items()
+            if sketch.count
+        },
+    )
+
+
+def _quantile(
+    totals: "ActivityTotals", group: str, series: str, *, q: float, seconds: frozenset[int]
+) -> float | None:
+    wanted = (row for (name, second), row in totals.seconds.items() if name == group and second in seconds)
+    sketch = merge_all(row.sketches.get(series, EMPTY) for row in wanted)
+    return sketch.quantile(q) if sketch.count else None
+
+
+def _stages(activity: "ActivityPlan") -> dict[str, tuple[float, float]]:
+    if not isinstance(activity.arrivals, OpenArrivals):
+        return {}
+    return {one.stage: (one.start_s, one.end_s) for one in activity.arrivals.segments if one.stage}

@@ -1,0 +1,106 @@
+"""How much an activity will offer, said before anything runs: requests, rates, levels of a search. Pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import ceil, log2
+from typing import Final
+
+from orchestrator.campaign.models import Activity, RegressionActivity, SearchActivity
+from orchestrator.plan import ActivityPlan
+from workers.contract.schedule import ClosedArrivals, OpenArrivals, cumulated, peak_per_s
+
+MUTATED_AT_MOST: Final = 1000
+"""Requests a mutator where the activity says no `limit`: CAMPAIGN.md section 7."""
+ROUNDED_S: Final = 0.5e-9
+"""An arrival that falls within half a nanosecond of the end is rounded onto it, hence out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What an activity offers.
+
+    `requests` is the whole count where `exact`, else the expected one; None where only the run can tell.
+    `in_warmup` of them are not judged. `peak_per_s`: highest planned rate. `note`: what no number says.
+    """
+
+    requests: float | None
+    exact: bool = False
+    in_warmup: float = 0.0
+    peak_per_s: float | None = None
+    note: str = ""
+
+
+def offer_of(activity: ActivityPlan, model: Activity, *, cases: int | None) -> Offer:
+    """What a planned activity offers. `cases`: of its golden file, None where it has none."""
+    if isinstance(activity.arrivals, OpenArrivals):
+        return _scheduled(activity.arrivals, activity)
+    if isinstance(activity.arrivals, ClosedArrivals):
+        users, think_s = activity.arrivals.users, activity.arrivals.think_s
+        again = f" {think_s:g} s after" if think_s else " as soon as"
+        return Offer(None, note=f"{users:,} users, each sends again{again} it has its answer")
+    if isinstance(model, RegressionActivity):
+        return _cases(model, cases)
+    if isinstance(model, SearchActivity):
+        return _search(model)
+    return Offer(None, note="as its trace says") if activity.is_load else Offer(0, exact=True)
+
+
+def offered_between(arrivals: OpenArrivals, from_s: float, to_s: float) -> float:
+    """Expected arrivals in [from, to); 0 where the span is empty."""
+    return max(0.0, cumulated(arrivals, to_s) - cumulated(arrivals, from_s)) if to_s > from_s else 0.0
+
+
+def rates(schedules: Sequence[OpenArrivals], *, length_s: float, columns: int) -> tuple[float, ...]:
+    """The mean planned rate per second of all schedules together, in `columns` equal parts of the phase."""
+    width_s = length_s / columns
+    edges = [column * width_s for column in range(columns + 1)]
+    curves = [[cumulated(one, edge) for edge in edges] for one in schedules]
+    return tuple(
+        sum(curve[column + 1] - curve[column] for curve in curves) / width_s for column in range(columns)
+    )
+
+
+def search_levels(model: SearchActivity) -> int:
+    """How many levels a search holds at most: both ends, then halvings down to the tolerance."""
+    low, high = model.between
+    return 2 + max(0, ceil(log2((high - low) / (model.tolerance * low)))) if model.tolerance else 2
+
+
+def _scheduled(arrivals: OpenArrivals, activity: ActivityPlan) -> Offer:
+    total = cumulated(arrivals, arrivals.duration_s)
+    exact = arrivals.process == "constant" and not activity.ends_with_data
+    if arrivals.process == "constant":
+        total = float(_constant(arrivals, arrivals.duration_s))
+        early = float(_constant(arrivals, activity.warmup_s)) if activity.warmup_s else 0.0
+    else:
+        early = cumulated(arrivals, activity.warmup_s)
+    note = "ends with its data, if that comes first" if activity.ends_with_data else ""
+    return Offer(total, exact=exact, in_warmup=early, peak_per_s=peak_per_s(arrivals), note=note)
+
+
+def _constant(arrivals: OpenArrivals, until_s: float) -> int:
+    """Arrivals of a constant process before `until_s`: the k-th comes at the k-th unit of cumulated rate."""
+    last_per_s = arrivals.segments[-1].to_per_s
+    return max(0, ceil(cumulated(arrivals, until_s) - ROUNDED_S * last_per_s))
+
+
+def _cases(model: RegressionActivity, cases: int | None) -> Offer:
+    if model.probes is not None:
+        return Offer(len(model.probes), exact=True, note=f"probes: {', '.join(model.probes)}")
+    if cases is None:
+        return Offer(None)
+    if model.mutate is not None:
+        each = min(cases, model.limit or MUTATED_AT_MOST)
+        return Offer(each * len(model.mutate), note=f"up to {each:,} a mutator")
+    note = f"as many more to {model.baseline}" if model.baseline else ""
+    return Offer(cases, exact=True, note=note)
+
+
+def _search(model: SearchActivity) -> Offer:
+    low, high = model.between
+    unit = "/s" if model.find == "max rate" else " users"
+    note = (
+        f"{low:,g} to {high:,g}{unit}, at most {search_levels(model)} levels "
+        f"of {model.step:g} s (up to {4 * model.step:g} s where one is undecided)"
+    )
+    return Offer(None, peak_per_s=high if model.find == "max rate" else None, note=note)

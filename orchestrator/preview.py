@@ -1,0 +1,297 @@
+"""What a campaign would do, said before anything runs: the typed answer behind `shakeout plan`. Pure.
+
+Nothing here is an error: what an assumed fleet lacks, and what this version cannot run, is listed.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from orchestrator.aimed import FaultPreview, fault_preview
+from orchestrator.campaign.checks.walk import observed
+from orchestrator.campaign.models import Activity, Campaign, ChaosActivity, Phase, SearchActivity, Target
+from orchestrator.decidable import Judged, SloPreview, level_preview, slo_preview
+from orchestrator.decide import RESUME_MARGIN_S
+from orchestrator.offered import Offer, offer_of, rates
+from orchestrator.placement import Assignment, place_phase, select
+from orchestrator.plan import ActivityPlan, PhasePlan, Plan, plan_of
+from orchestrator.slo.words import seconds as in_words
+from orchestrator.unfinished import unfinished
+from workers.contract.facts import WorkerCard
+from workers.contract.names import FENCE_MARGIN_S, LEASE_S
+from workers.contract.schedule import OpenArrivals
+
+COLUMNS: Final = 60
+"""Points of a phase's rate chart."""
+HOUR_S: Final = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerShare:
+    """How many shards of an activity a worker runs, and the highest rate that they offer together."""
+
+    worker: str
+    host: str
+    shards: int
+    peak_per_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class ActivityPreview:
+    """One activity; `duration_s`: None where only the run can tell. `requests`: exact or expected."""
+
+    key: str
+    kind: str
+    target: str | None
+    shards: int
+    workers: tuple[WorkerShare, ...]
+    duration_s: float | None
+    warmup_s: float
+    requests: float | None
+    requests_exact: bool
+    requests_in_warmup: float
+    peak_per_s: float | None
+    max_in_flight: int
+    lost_worker_gap_s: float
+    lost_worker_requests: float | None
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class PhasePreview:
+    """One phase. `starts_s`: since the campaign's start, placing and cases not counted.
+
+    `rates_per_s`: means of equal parts of its schedule. `waits_for`: an approval, in words.
+    """
+
+    name: str
+    requires: tuple[str, ...]
+    starts_s: float
+    duration_s: float
+    duration_is_known: bool
+    requests: float
+    requests_exact: bool
+    rates_per_s: tuple[float, ...]
+    activities: tuple[ActivityPreview, ...]
+    faults: tuple[FaultPreview, ...]
+    unmet: tuple[str, ...]
+    waits_for: str
+
+
+@dataclass(frozen=True, slots=True)
+class CostPreview:
+    """What the target's machines cost while the phases last; energy comes on top. `amount` in `currency`."""
+
+    amount: float
+    currency: str
+    machines: int
+    hours: float
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """A whole campaign; `requests` leaves out what only the run can tell, and is not exact then.
+
+    `lost_worker_gap_s`: for how long nobody offers the arrivals of a worker that is lost. `unmet`: needs that
+    the assumed workers do not meet. `unfinished`: parses and plans, does not run in this version.
+    """
+
+    campaign: str
+    seed: int
+    duration_s: float
+    duration_is_known: bool
+    requests: float
+    requests_exact: bool
+    lost_worker_gap_s: float
+    phases: tuple[PhasePreview, ...]
+    slos: tuple[SloPreview, ...]
+    cost: CostPreview | None
+    fleet: tuple[WorkerCard, ...]
+    unmet: tuple[str, ...]
+    unfinished: tuple[str, ...]
+
+
+def preview_of(
+    campaign: Campaign, *, seed: int, fleet: Sequence[WorkerCard], cases: Mapping[str, int]
+) -> Preview:
+    """What the campaign would do on a fleet. `cases`: activity key -> golden cases, repeats included."""
+    plan = plan_of(campaign, seed=seed)
+    phases: list[PhasePreview] = []
+    starts_s = 0.0
+    for model, phase in zip(campaign.phases, plan.phases, strict=True):
+        phases.append(_phase(model, phase, plan, campaign, starts_s=starts_s, fleet=fleet, cases=cases))
+        starts_s += phases[-1].duration_s
+    return Preview(
+        campaign=campaign.campaign,
+        seed=seed,
+        duration_s=starts_s,
+        duration_is_known=all(one.duration_is_known for one in phases),
+        requests=sum(one.requests for one in phases),
+        requests_exact=all(one.requests_exact for one in phases),
+        lost_worker_gap_s=lost_worker_gap_s(plan),
+        phases=tuple(phases),
+        slos=tuple(
+            slo
+            for model, phase in zip(campaign.phases, plan.phases, strict=True)
+            for slo in _slos(model, phase, campaign, cases)
+        ),
+        cost=_cost(campaign, starts_s),
+        fleet=tuple(fleet),
+        unmet=tuple(f"{one.name}: {unmet}" for one in phases for unmet in one.unmet),
+        unfinished=unfinished(campaign),
+    )
+
+
+def assumed_fleet(campaign: Campaign, *, workers: int, slots: int, host: str) -> tuple[WorkerCard, ...]:
+    """The workers that `run` would start on this machine; the first is on the demo target's host."""
+    on_demo = any(isinstance(one, Target) and one.demo is not None for one in campaign.targets.values())
+    return tuple(
+        WorkerCard(
+            worker=f"local-{number}",
+            incarnation="assumed",
+            host=host,
+            version="",
+            slots=slots,
+            labels=("model-server",) if number == 1 and on_demo else (),
+        )
+        for number in range(1, workers + 1)
+    )
+
+
+def lost_worker_gap_s(plan: Plan) -> float:
+    """The longest time in which nobody offers what a lost worker should have.
+
+    Its engines may send until the fence, counted from their last renewed lease; a successor begins after it,
+    and not before the loss was seen.
+    """
+    return max(plan.fence_s + FENCE_MARGIN_S, LEASE_S + RESUME_MARGIN_S)
+
+
+def _phase(
+    model: Phase, phase: PhasePlan, plan: Plan, campaign: Campaign, *,
+    starts_s: float, fleet: Sequence[WorkerCard], cases: Mapping[str, int],
+) -> PhasePreview:  # fmt: skip
+    placed: dict[str, list[Assignment]] = {}
+    unmet = place_phase(phase.activities, fleet, busy={}, seed=plan.seed).unmet
+    # a phase is placed whole or not at all; who would run the rest of it is worth knowing all the same
+    fitting = [one for one in phase.activities if select(one.where, fleet, seed=plan.seed, activity=one.key)]
+    for assignment in place_phase(fitting, fleet, busy={}, seed=plan.seed).assignments:
+        placed.setdefault(assignment.activity, []).append(assignment)
+    pairs = list(zip(model.activities, phase.activities, strict=True))
+    activities = tuple(
+        _activity(one, planned, plan, placed=placed.get(planned.key, []), cases=cases.get(planned.key))
+        for one, planned in pairs
+        if not isinstance(one, ChaosActivity)
+    )
+    faults = tuple(
+        fault_preview(one, planned, model, campaign=campaign, workers=placed.get(planned.key, []))
+        for one, planned in pairs
+        if isinstance(one, ChaosActivity)
+    )
+    schedules = [one.arrivals for one in phase.activities if isinstance(one.arrivals, OpenArrivals)]
+    charted = bool(schedules) and phase.duration_s > 0
+    curve = rates(schedules, length_s=phase.duration_s, columns=COLUMNS) if charted else ()
+    known = [one.requests for one in activities if one.requests is not None]
+    return PhasePreview(
+        name=phase.name,
+        requires=phase.requires,
+        starts_s=starts_s,
+        duration_s=phase.duration_s,
+        duration_is_known=all(one.duration_s is not None for one in activities),
+        requests=sum(known),
+        requests_exact=len(known) == len(activities) and all(one.requests_exact for one in activities),
+        rates_per_s=curve,
+        activities=activities,
+        faults=faults,
+        unmet=unmet,
+        waits_for=_waits_for(campaign, phase.name),
+    )
+
+
+def _activity(
+    model: Activity, activity: ActivityPlan, plan: Plan, *, placed: list[Assignment], cases: int | None
+) -> ActivityPreview:
+    offer = offer_of(activity, model, cases=cases)
+    shards = placed[0].of if placed else activity.shards or 1
+    gap_s = lost_worker_gap_s(plan) if activity.is_load else 0.0
+    workers = _shares(placed, offer, shards)
+    largest = max((one.peak_per_s or 0.0 for one in workers), default=0.0)
+    return ActivityPreview(
+        key=activity.key,
+        kind=activity.kind,
+        target=activity.target,
+        shards=shards,
+        workers=workers,
+        duration_s=_duration_s(model, activity),
+        warmup_s=activity.warmup_s,
+        requests=offer.requests,
+        requests_exact=offer.exact,
+        requests_in_warmup=offer.in_warmup,
+        peak_per_s=offer.peak_per_s,
+        max_in_flight=activity.max_in_flight,
+        lost_worker_gap_s=gap_s,
+        lost_worker_requests=gap_s * largest if activity.is_load and largest else None,
+        note=offer.note,
+    )
+
+
+def _shares(placed: list[Assignment], offer: Offer, shards: int) -> tuple[WorkerShare, ...]:
+    counts: dict[tuple[str, str], int] = {}
+    for assignment in placed:
+        place = (assignment.worker, assignment.host)
+        counts[place] = counts.get(place, 0) + 1
+    peak = offer.peak_per_s
+    return tuple(
+        WorkerShare(worker, host, count, None if peak is None else peak * count / shards)
+        for (worker, host), count in sorted(counts.items())
+    )
+
+
+def _duration_s(model: Activity, activity: ActivityPlan) -> float | None:
+    """How long it lasts; telemetry without a length lasts as long as its phase, which others decide."""
+    if model.kind == "telemetry":
+        return activity.duration_s
+    return activity.duration_s or None
+
+
+def _slos(model: Phase, phase: PhasePlan, campaign: Campaign, cases: Mapping[str, int]) -> list[SloPreview]:
+    found: list[SloPreview] = []
+    for one, planned in zip(model.activities, phase.activities, strict=True):
+        offered = offer_of(planned, one, cases=cases.get(planned.key)).requests
+        judged = Judged(planned, phase, cases=offered if planned.kind == "regression" else None)
+        standing = (*getattr(one, "slos", ()), *(campaign.slos if planned.is_load else ()))
+        found += [slo_preview(slo, judged, place="slos") for slo in standing]
+        if isinstance(one, SearchActivity):
+            held_s = one.step - one.settle
+            low = one.between[0] if one.find == "max rate" else 0.0
+            found += [
+                level_preview(slo, activity=planned.key, least_per_s=low, held_s=held_s) for slo in one.while_
+            ]
+        if isinstance(one, ChaosActivity):
+            found += _expected(one, planned, model, phase)
+    return found
+
+
+def _expected(
+    chaos: ChaosActivity, planned: ActivityPlan, model: Phase, phase: PhasePlan
+) -> list[SloPreview]:
+    """A fault's expectations on each activity that it observes."""
+    names = {one.name for one in observed(model, chaos)}
+    watching = [one for one in phase.activities if one.is_load and one.name in names]
+    return [
+        slo_preview(slo, Judged(one, phase), place="expect", fault=planned)
+        for slo in chaos.expect
+        for one in watching
+    ]
+
+
+def _cost(campaign: Campaign, duration_s: float) -> CostPreview | None:
+    if campaign.prices is None:
+        return None
+    prices, hours = campaign.prices, duration_s / HOUR_S
+    return CostPreview(prices.machine_hour * prices.machines * hours, prices.currency, prices.machines, hours)
+
+
+def _waits_for(campaign: Campaign, phase: str) -> str:
+    approval = campaign.gameday.approvals.get(phase) if campaign.gameday is not None else None
+    return f"approval by {approval.by} within {in_words(approval.within)}" if approval is not None else ""

@@ -1,0 +1,196 @@
+"""A planned activity -> the spec that its shards receive.
+
+Pure: files are named by content, secrets stay references.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from orchestrator.campaign.arrivals import Lengths
+from orchestrator.campaign.models import (
+    Campaign,
+    ChaosActivity,
+    FileData,
+    LoadActivity,
+    RegressionActivity,
+    SoakActivity,
+    SyntheticData,
+    Target,
+)
+from orchestrator.plan import ActivityPlan, activity_keys
+from orchestrator.slo.bounds import bounds_of
+from orchestrator.slo.expressions import Expression
+from workers.contract import data as wire_data
+from workers.contract.kinds import resolve
+from workers.contract.schedule import OpenArrivals
+from workers.contract.spec import (
+    ActivitySpec,
+    ChaosSpec,
+    FileRef,
+    LoadSpec,
+    RegressionSpec,
+    TargetSpec,
+    Tls,
+)
+from workers.protocols import TABLE
+
+Files = Mapping[str, tuple[str, int]]
+"""Path as the campaign file writes it -> (sha256, size in bytes)."""
+
+
+def spec_of(
+    activity: ActivityPlan, campaign: Campaign, *, run: str, seed: int, files: Files, urls: Mapping[str, str]
+) -> ActivitySpec:
+    """The spec of one activity.
+
+    `run`: the campaign's id; `urls`: target -> url of a demo target that was started.
+    """
+    keys = activity_keys(campaign)
+    model, phase = next(
+        (one, phase)
+        for phase in campaign.phases
+        for one in phase.activities
+        if keys[phase.name, one.name] == activity.key
+    )
+    if isinstance(model, ChaosActivity):
+        assert model.fault is not None  # noqa: S101  # compositions do not run yet, and are refused before
+        match = None if model.match is None else model.match.model_dump(exclude_none=True)
+        return ChaosSpec(
+            campaign=run,
+            phase=phase.name,
+            activity=activity.key,
+            fault=model.fault,
+            options=dict(model.with_),
+            match=match,
+            at_s=model.at,
+            for_s=model.for_ or 0.0,
+            fence_s=campaign.on_lost_coordinator,
+        )
+    assert isinstance(model, LoadActivity | SoakActivity | RegressionActivity)  # noqa: S101  # others are refused
+    target = campaign.targets[model.target]
+    assert isinstance(target, Target)  # noqa: S101  # checked when the file was read
+    expressions = expressions_on(model, phase_activities=phase.activities, campaign=campaign)
+    bounds = bounds_of(expressions)
+    tags = tuple(sorted({one.suffixes.tag for one in expressions if one.suffixes.tag is not None}))
+    where = target_spec(model.target, target, files=files, urls=urls)
+    if isinstance(model, RegressionActivity):
+        assert model.golden is not None  # noqa: S101  # probes do not run yet
+        return RegressionSpec(
+            campaign=run,
+            phase=phase.name,
+            activity=activity.key,
+            target=where,
+            golden=_ref(model.golden, files),
+            compare=dict(model.compare or {}),
+            concurrency=model.concurrency,
+            limit=model.limit,
+            bounds=bounds,
+            tag_groups=tags,
+            seed=seed,
+            fence_s=campaign.on_lost_coordinator,
+            repeats=model.repeats,
+        )
+    assert activity.arrivals is not None  # noqa: S101  # traces do not run yet
+    stages = _stage_groups(activity)
+    return LoadSpec(
+        campaign=run,
+        phase=phase.name,
+        activity=activity.key,
+        kind=activity.kind,
+        target=where,
+        arrivals=activity.arrivals,
+        warmup_s=activity.warmup_s,
+        max_in_flight=activity.max_in_flight,
+        data=_data(model.data, files),
+        bounds=bounds,
+        tag_groups=(*tags, *stages),
+        seed=seed,
+        fence_s=campaign.on_lost_coordinator,
+    )
+
+
+def expressions_on(
+    model: Any, *, phase_activities: Iterable[Any], campaign: Campaign
+) -> tuple[Expression, ...]:
+    """Every expression whose bounds must be counted on an activity.
+
+    Its own, the campaign's, and faults' expectations.
+    """
+    found: list[Expression] = list(model.slos)
+    if isinstance(model, LoadActivity | SoakActivity):
+        found += [*campaign.slos, *campaign.abort_if]
+        for other in phase_activities:
+            if isinstance(other, ChaosActivity):
+                found += other.expect
+    return tuple(found)
+
+
+def target_spec(name: str, target: Target, *, files: Files, urls: Mapping[str, str]) -> TargetSpec:
+    """The target as an engine needs it."""
+    url = urls.get(name) or target.url or ""
+    kind: Any = resolve("workers.protocols", TABLE, target.protocol)
+    known = set(kind.Options.__struct_fields__)
+    given = {**target.model_dump(exclude_none=True), "url": url}
+    tls = None
+    if target.tls is not None:
+        tls = Tls(
+            ca=_maybe_ref(target.tls.ca, files),
+            cert=_maybe_ref(target.tls.cert, files),
+            key=_maybe_ref(target.tls.key, files),
+            verify=target.tls.verify,
+            server_name=target.tls.server_name,
+        )
+    return TargetSpec(
+        name=name,
+        protocol=target.protocol,
+        url=url,
+        options={key: value for key, value in given.items() if key in known},
+        timeout_s=target.timeout,
+        headers=dict(target.headers),
+        tls=tls,
+        rate_limit_per_s=target.rate_limit,
+    )
+
+
+def _stage_groups(activity: ActivityPlan) -> tuple[tuple[str, str], ...]:
+    """Named stages are groups of their own, so that `during STAGE` is exact."""
+    if not isinstance(activity.arrivals, OpenArrivals):
+        return ()
+    names = dict.fromkeys(segment.stage for segment in activity.arrivals.segments if segment.stage)
+    return tuple(("stage", name) for name in names)
+
+
+def _ref(path: str, files: Files) -> FileRef:
+    sha256, size_bytes = files[path]
+    return FileRef(sha256, size_bytes, path)
+
+
+def _maybe_ref(path: str | None, files: Files) -> FileRef | None:
+    return None if path is None else _ref(path, files)
+
+
+def _data(data: FileData | SyntheticData | None, files: Files) -> wire_data.DataSpec:
+    """The rows' source; `path` is the file's sha256 until the engine knows where its machine keeps it."""
+    assert data is not None  # noqa: S101  # needed unless `locustfile`, which does not run yet
+    if isinstance(data, FileData):
+        ref = _ref(data.file, files)
+        return wire_data.FileData(
+            path=ref.sha256, order=data.order, at_end=data.at_end, tags=data.tags, name=data.file
+        )
+    made = data.synthetic
+    return wire_data.SyntheticData(
+        input_tokens=_length(made.input_tokens),
+        output_tokens=_length(made.output_tokens),
+        shared_prefix=wire_data.Fixed(made.shared_prefix),
+    )
+
+
+def _length(length: int | Lengths) -> wire_data.Length:
+    if isinstance(length, int):
+        return wire_data.Fixed(length)
+    if length.uniform is not None:
+        return wire_data.Uniform(length.uniform[0], length.uniform[1])
+    if length.normal is not None:
+        return wire_data.Normal(length.normal.mean, length.normal.sd)
+    assert length.lognormal is not None  # noqa: S101  # histograms do not run yet
+    return wire_data.LogNormal(length.lognormal.median, length.lognormal.sigma)

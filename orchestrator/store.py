@@ -1,0 +1,228 @@
+"""Redis as the coordinator sees it: the lead, journals, fleet, leases, snapshots, checkpoints.
+
+Every write that matters is one Lua step that proves the lead first. Calls are short (1 s) and raise redis
+errors; the loop around them retries.
+"""
+
+import uuid
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from workers.contract import names, scripts
+from workers.contract import snapshot as snap
+from workers.contract.broker import client
+from workers.contract.control import Order, encode_order
+from workers.contract.facts import Fact, WorkerCard, decode_fact, encode_fact
+
+SNAPSHOTS_AT_ONCE = 500
+ORDERS_KEPT = 10_000
+KEPT = (
+    names.journal,
+    names.fact_ids,
+    names.claims,
+    names.leases,
+    names.durable,
+    names.checkpoint,
+    names.specs,
+    names.results,
+)
+"""Keys of a campaign that outlive it for a day."""
+SCRIPTS = ("LEAD_ACQUIRE", "LEAD_RENEW", "LEAD_RELEASE", "LEAD_APPEND", "LEAD_REVOKE", "CHECKPOINT", "FACT")
+Shard = tuple[str, int]
+"""(activity, number of the shard)."""
+_CARD = msgspec.json.Decoder(WorkerCard)
+
+
+class NotLeadingError(Exception):
+    """Another coordinator leads; whatever was about to be written was not."""
+
+
+class JournalMovedError(Exception):
+    """The journal has grown since it was read: read it, and decide again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One fact with its place in the journal."""
+
+    id: str
+    fact: Fact
+
+
+class Store:
+    """One coordinator's (or a watcher's) sight of Redis; `nonce` names this life of it."""
+
+    def __init__(self, broker: str) -> None:
+        # redis-py types every reply as a union of all protocols' forms
+        self.client: Any = client(broker)
+        self.nonce = uuid.uuid4().hex
+        self.epoch = 0
+        self._scripts = {name: self.client.register_script(getattr(scripts, name)) for name in SCRIPTS}
+
+    def now_s(self) -> float:
+        """Redis TIME: the common clock."""
+        seconds, micros = self.client.time()
+        return float(seconds) + float(micros) / 1e6
+
+    def run_id(self) -> str:
+        """Identity of the server's process: it changes at a restart or failover."""
+        return str(self.client.info("server")["run_id"])
+
+    # the lead
+
+    def lead(self) -> bool:
+        """Take or keep the lead; False where another coordinator has it."""
+        lease_ms = round(names.LEADER_LEASE_S * 1000)
+        if self.epoch:
+            kept = self._run("LEAD_RENEW", [names.LEADER], [self.epoch, self.nonce, lease_ms])
+            if kept == 1:
+                return True
+        self.epoch = self._run("LEAD_ACQUIRE", [names.LEADER, names.EPOCH], [self.nonce, lease_ms])
+        return self.epoch > 0
+
+    def release(self) -> None:
+        """Give the lead back, so that a standby need not wait for the lease."""
+        if self.epoch:
+            self._run("LEAD_RELEASE", [names.LEADER], [self.epoch, self.nonce])
+            self.epoch = 0
+
+    def append(self, campaign: str, *, last_id: str, id_: str, fact: Fact) -> str | None:
+        """Append a decision; its entry id, or None where it was said before.
+
+        Raises NotLeadingError, or JournalMovedError where the journal is not the one that was folded.
+        """
+        keys = [names.LEADER, names.journal(campaign), names.fact_ids(campaign)]
+        answer = self._run("LEAD_APPEND", keys, [self.epoch, self.nonce, last_id, id_, encode_fact(fact)])
+        if answer == -1:
+            raise NotLeadingError
+        if answer == -2:
+            raise JournalMovedError
+        return None if answer == -3 else bytes(answer).decode()
+
+    def revoke(self, campaign: str, attempt: str) -> None:
+        """Take an attempt's lease away for good. Raises NotLeadingError."""
+        keys = [names.LEADER, names.leases(campaign), names.claims(campaign)]
+        if self._run("LEAD_REVOKE", keys, [self.epoch, self.nonce, attempt]) == -1:
+            raise NotLeadingError
+
+    def say(self, campaign: str, *, id_: str, fact: Fact) -> bool:
+        """Append a person's fact; False where it was said before."""
+        keys = [names.journal(campaign), names.fact_ids(campaign), names.claims(campaign), names.INBOX]
+        return bool(self._run("FACT", keys, [id_, encode_fact(fact), "", "", campaign]) == 1)
+
+    # what there is to read
+
+    def campaigns(self) -> tuple[str, ...]:
+        """Ids of live campaigns, the oldest first."""
+        return tuple(id_.decode() for id_ in self.client.zrange(names.CAMPAIGNS, 0, -1))
+
+    def journal(self, campaign: str, *, after: str = "0-0") -> list[Entry]:
+        """Facts after an entry id, in order."""
+        entries = self.client.xrange(names.journal(campaign), min=f"({after}")
+        return [Entry(id_.decode(), decode_fact(fields[b"f"])) for id_, fields in entries]
+
+    def wait(self, *, after: str, timeout_s: float) -> str:
+        """Block until a worker or a person said something, or the time is over.
+
+        The inbox id to wait after next.
+        """
+        found = self.client.xread({names.INBOX: after}, count=1000, block=max(1, round(timeout_s * 1000)))
+        return found[0][1][-1][0].decode() if found else after
+
+    def inbox_end(self) -> str:
+        """The newest id of the inbox."""
+        last = self.client.xrevrange(names.INBOX, count=1)
+        return last[0][0].decode() if last else "0-0"
+
+    def fleet(self, now_s: float) -> tuple[WorkerCard, ...]:
+        """Cards of the workers that are alive, by name."""
+        cards = [_CARD.decode(card) for card in self.client.hvals(names.WORKERS)]
+        return tuple(
+            sorted((c for c in cards if now_s - c.seen_s < names.CARD_S), key=lambda card: card.worker)
+        )
+
+    def leases(self, campaign: str) -> dict[str, float]:
+        """Attempt -> common time of its last renewal."""
+        found = self.client.hgetall(names.leases(campaign))
+        return {attempt.decode(): float(at_ms) / 1000 for attempt, at_ms in found.items()}
+
+    # what the coordinator gives
+
+    def put_spec(self, campaign: str, sha256: str, body: bytes) -> None:
+        """Store an activity's spec, for its shards to fetch."""
+        self.client.hset(names.specs(campaign), sha256, body)
+
+    def order(self, worker: str, order: Order) -> None:
+        """Give an order to a worker."""
+        self.client.xadd(
+            names.control(worker), {"o": encode_order(order)}, maxlen=ORDERS_KEPT, approximate=True
+        )
+
+    def snapshots(self, campaign: str, after: Mapping[Shard, str]) -> Iterator[tuple[Shard, str, bytes]]:
+        """New snapshots of shards: (shard, entry id, body), in order within a shard."""
+        if not after:
+            return
+        keys = {names.snapshots(campaign, *shard): shard for shard in after}
+        found = self.client.xread({key: after[shard] for key, shard in keys.items()}, count=SNAPSHOTS_AT_ONCE)
+        for key, entries in found:
+            shard = keys[key.decode()]
+            for id_, fields in entries:
+                yield shard, id_.decode(), fields[b"s"]
+
+    def checkpoint(
+        self,
+        campaign: str,
+        *,
+        totals: bytes,
+        part: str,
+        seqs: Mapping[str, int],
+        trim: Iterable[tuple[Shard, str]],
+    ) -> None:
+        """Store the watermark in one fenced step, and only then trim the streams up to it.
+
+        Raises NotLeadingError.
+        """
+        pairs: list[Any] = [value for item in seqs.items() for value in item]
+        keys = [names.LEADER, names.checkpoint(campaign), names.durable(campaign)]
+        if self._run("CHECKPOINT", keys, [self.epoch, self.nonce, totals, part, *pairs]) == -1:
+            raise NotLeadingError
+        pipe = self.client.pipeline(transaction=False)
+        for shard, id_ in trim:
+            number, seq = id_.split("-")
+            pipe.xtrim(names.snapshots(campaign, *shard), minid=f"{number}-{int(seq) + 1}", approximate=False)
+        pipe.execute()
+
+    def parts(self, campaign: str) -> tuple[str, ...]:
+        """Names of the parts that checkpoints hold, in order."""
+        found = self.client.hgetall(names.checkpoint(campaign))
+        named = [(int(place), key[5:].decode()) for key, place in found.items() if key.startswith(b"part:")]
+        return tuple(name for _, name in sorted(named))
+
+    def show(self, campaign: str, live: bytes) -> None:
+        """Publish the state for those who watch."""
+        self.client.set(names.live(campaign), live, ex=round(names.RESULTS_KEPT_S))
+
+    def finish(self, campaign: str, *, at_s: float, results: Mapping[str, bytes]) -> None:
+        """Move an ended campaign out of the live ones.
+
+        Its journal, results and leases expire by themselves.
+        """
+        pipe = self.client.pipeline(transaction=True)
+        if results:
+            pipe.hset(names.results(campaign), mapping=dict(results))
+        pipe.zadd(names.FINISHED, {campaign: at_s})
+        pipe.zrem(names.CAMPAIGNS, campaign)
+        for key in KEPT:
+            pipe.expire(key(campaign), round(names.RESULTS_KEPT_S))
+        pipe.execute()
+
+    def _run(self, name: str, keys: list[str], args: list[Any]) -> Any:
+        return self._scripts[name](keys=keys, args=args)
+
+
+def decode_snapshot(body: bytes) -> snap.Snapshot:
+    """Read a snapshot off the wire."""
+    return snap.decode(body)

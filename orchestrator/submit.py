@@ -1,0 +1,82 @@
+"""A campaign on its way in: files stored, first fact written, id made."""
+
+import random
+import secrets
+import string
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from orchestrator.campaign.load import LoadedCampaign
+from orchestrator.campaign.models import Campaign, RegressionActivity, Target
+from orchestrator.errors import UsageError
+from orchestrator.files import files_of, store_files
+from orchestrator.plan import activity_keys
+from orchestrator.store import Store
+from orchestrator.unfinished import unfinished
+from workers.contract import facts as f
+from workers.contract import names
+from workers.contract.golden import read_golden
+
+
+def new_id(campaign: str, *, now_s: float) -> str:
+    """A run id: name, start time in UTC, four characters."""
+    tail = "".join(secrets.choice(string.ascii_lowercase + string.digits) for _ in range(4))
+    return f"{campaign}-{time.strftime('%Y%m%d-%H%M%S', time.gmtime(now_s))}-{tail}"
+
+
+def draw_seed() -> int:
+    """A seed for a campaign that names none; it is printed and kept."""
+    return random.SystemRandom().randrange(2**63)
+
+
+def refuse_unfinished(campaign: Campaign, *, local: bool) -> None:
+    """Raise UsageError that names everything in the campaign which parses and plans but cannot run yet."""
+    for name, target in campaign.targets.items():
+        if isinstance(target, Target) and target.demo is not None and not local:
+            raise UsageError(
+                f"targets.{name}.demo: only `run` starts a demo target; start one with "
+                f"`shakeout demo-target` and say `--set targets.{name}.url=http://HOST:PORT`"
+            )
+    missing = unfinished(campaign)
+    if missing:
+        raise UsageError("these parse and plan but do not run in this version: " + "; ".join(missing))
+
+
+def submit(
+    loaded: LoadedCampaign, *, store: Store, id_: str, seed: int, by: str, urls: Mapping[str, str]
+) -> None:
+    """Store the files, then say the first fact; from then on the leader takes care of it."""
+    base = loaded.path.parent
+    files = store_files(store.client, base, files_of(loaded.campaign))
+    now_s = store.now_s()
+    fact = f.Submitted(
+        campaign=id_,
+        text=loaded.text,
+        sets=loaded.sets,
+        seed=seed,
+        by=by,
+        files=files,
+        urls=dict(urls),
+        cases=golden_cases(loaded.campaign, base),
+        at_s=now_s,
+    )
+    store.say(id_, id_="submitted", fact=fact)
+    store.client.zadd(names.CAMPAIGNS, {id_: now_s})
+
+
+def golden_cases(campaign: Campaign, base: Path) -> dict[str, int]:
+    """Activity key -> how many golden cases it will judge.
+
+    Raises DataError for a broken golden file, all lines at once.
+    """
+    keys = activity_keys(campaign)
+    found: dict[str, int] = {}
+    for phase in campaign.phases:
+        for activity in phase.activities:
+            if isinstance(activity, RegressionActivity) and activity.golden is not None:
+                count = len(read_golden(base / activity.golden, baseline=activity.baseline is not None))
+                found[keys[phase.name, activity.name]] = (
+                    min(count, activity.limit or count) * activity.repeats
+                )
+    return found

@@ -1,0 +1,80 @@
+"""What parses and plans but does not run in this version. Pure.
+
+One list: `run` and `submit` refuse by it, `plan` prints it.
+"""
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from orchestrator.campaign.arrivals import Lengths
+from orchestrator.campaign.models import (
+    Activity,
+    Campaign,
+    ChaosActivity,
+    LoadActivity,
+    RegressionActivity,
+    SoakActivity,
+    SyntheticData,
+    Target,
+)
+from orchestrator.slo.expressions import Alert, Gauge
+from workers import chaos, protocols
+from workers.contract.kinds import resolve
+
+AT_TOP: Final = ("priority", "share_target", "protect", "comparison", "gameday", "samples")
+IN_TRAFFIC: Final = ("locustfile", "split", "shadow", "sessions", "levels", "samples")
+IN_REGRESSION: Final = ("baseline", "features", "mutate", "probes")
+IN_CHAOS: Final = ("faults", "order", "intensity", "hidden")
+
+
+def unfinished(campaign: Campaign) -> tuple[str, ...]:
+    """Everything in the campaign that cannot run yet: where it stands, and its name."""
+    found = [key for key in AT_TOP if getattr(campaign, key)]
+    for name, target in campaign.targets.items():
+        if not isinstance(target, Target):
+            continue
+        if not _works("workers.protocols", protocols.TABLE, target.protocol):
+            found.append(f"targets.{name}: protocol {target.protocol}")
+        if target.tokenizer is not None:
+            found.append(f"targets.{name}: tokenizer")
+    for phase in campaign.phases:
+        for activity in phase.activities:
+            found += [f"{phase.name}/{activity.name}: {what}" for what in _in_activity(activity)]
+    return tuple(found)
+
+
+def _works(package: str, table: Any, name: str) -> bool:
+    """Every protocol and every fault says of itself whether it works."""
+    return bool(getattr(resolve(package, table, name), "works", False))
+
+
+def _in_activity(activity: Activity) -> Iterator[str]:
+    """What of one activity cannot run yet."""
+    match activity:
+        case LoadActivity() | SoakActivity():
+            yield from _in_load(activity)
+        case RegressionActivity():
+            yield from (key for key in IN_REGRESSION if getattr(activity, key))
+        case ChaosActivity():
+            yield from (key for key in IN_CHAOS if getattr(activity, key))
+            if activity.fault is not None and not _works("workers.chaos", chaos.TABLE, activity.fault):
+                yield f"fault {activity.fault}"
+            for expression in activity.expect:
+                if isinstance(expression.body, Alert | Gauge):
+                    yield f"expect {expression.text}"
+        case _:
+            yield f"kind {activity.kind}"
+
+
+def _in_load(activity: LoadActivity | SoakActivity) -> Iterator[str]:
+    arrivals = activity.arrivals
+    if arrivals.process == "trace":
+        yield "arrivals.process trace"
+    if arrivals.process == "closed" and arrivals.ramp:
+        yield "arrivals.ramp of process closed"
+    yield from (key for key in IN_TRAFFIC if getattr(activity, key))
+    if isinstance(activity.data, SyntheticData):
+        made = activity.data.synthetic
+        for key, length in (("input_tokens", made.input_tokens), ("output_tokens", made.output_tokens)):
+            if isinstance(length, Lengths) and length.histogram is not None:
+                yield f"data.synthetic.{key} histogram"
