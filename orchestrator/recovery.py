@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from orchestrator.signals import Band, Signal, bands_of, is_outside, reading, signals_of
 from orchestrator.slo.evidence import Evidence, FaultSpan, Second, joined
 from orchestrator.slo.expressions import Expression
-from orchestrator.slo.fault_spans import baseline_seconds, fault_seconds
+from orchestrator.slo.fault_spans import baseline_seconds, fault_seconds, guard_s
 from orchestrator.stats.differences import Difference, difference
 
 LEAST_WINDOWS = 10
@@ -82,12 +82,14 @@ def assess(evidence: Evidence, fault: FaultSpan, slos: Sequence[Expression]) -> 
     recovery_s = None if recovered_s is None else max(0.0, recovered_s - begin_s)
     known = replace(fault, recovered_s=recovered_s)
     spoilt = fault_seconds(known, end_s=evidence.duration_s)
+    # requests of the last second or so were in flight when the fault came, and felt it
+    calm = [row for row in base if row.second + 1 <= fault.injected_s - guard_s(evidence, fault)] or base
     return Impact(
         fault=fault.name,
         activity=evidence.activity,
         inconclusive="",
         baseline_windows=len(base),
-        signals=tuple(_impact(evidence, signal, base=base, spoilt=spoilt) for signal in signals_of(base)),
+        signals=tuple(_impact(evidence, signal, base=calm, spoilt=spoilt) for signal in signals_of(base)),
         in_flight_before=crowd,
         in_flight_highest=max((n for s, n in evidence.in_flight.items() if s in spoilt), default=None),
         detected_s=_detected(evidence, bands, fault=fault, until_s=recovered_s),

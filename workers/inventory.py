@@ -1,6 +1,7 @@
 """What this machine is: the card that a worker shows to the fleet."""
 
 import socket
+import time
 from contextlib import suppress
 from importlib import metadata
 
@@ -34,7 +35,7 @@ def shown(card: WorkerCard, clock: CommonClock, *, draining: bool) -> WorkerCard
     reading = clock.reading()
     return msgspec.structs.replace(
         card,
-        offset_s=reading.offset_s,
+        offset_s=time.monotonic() + reading.offset_s - time.time(),
         uncertainty_s=reading.uncertainty_s,
         draining=draining,
         seen_s=clock.now(),

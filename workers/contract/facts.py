@@ -192,8 +192,8 @@ decode_fact = msgspec.json.Decoder(Fact).decode
 class WorkerCard(msgspec.Struct, frozen=True):
     """What a worker says of itself: the inventory behind `where`.
 
-    `slots`: shards it runs at once; `gpus`: names; `offset_s`/`uncertainty_s`: its clock against the common
-    one. `draining`: takes nothing new. `reachable`: a label the fleet gave, e.g. `model-server`.
+    `slots`: engines it runs at once; `gpus`: names; `offset_s`: the common clock minus its own time of day,
+    known to `uncertainty_s`. `draining`: takes nothing new. `seen_s`: when it said this, common time.
     """
 
     worker: str
