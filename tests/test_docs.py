@@ -18,7 +18,9 @@ from orchestrator.campaign.reference import reference
 from orchestrator.cli import app
 
 ROOT = Path(__file__).parent.parent
-PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "deploy").rglob("*.md")])
+ALL = {*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "deploy").rglob("*.md")}
+# the specification also says what is to come
+PAGES = sorted(ALL - set((ROOT / "docs" / "spec").iterdir()))
 IDS = [str(page.relative_to(ROOT)) for page in PAGES]
 PASSED_ON = {"worker": "workers", "demo-target": "workers.demo_target"}
 """Commands that hand their words to another program, and its module."""
