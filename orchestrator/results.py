@@ -73,11 +73,10 @@ class Results:
         }
         for name, body in files.items():
             self._put(posixpath.join(self.place(outcome.id), name), body)
-        self._drop_parts(outcome.id)
         return files
 
-    def _drop_parts(self, campaign: str) -> None:
-        """Parts have served once the results stand."""
+    def drop_parts(self, campaign: str) -> None:
+        """Parts have served once the campaign has left Redis; until then a successor may need them."""
         system, path = _at(posixpath.join(self.place(campaign), "parts"))
         if system.exists(path):
             system.rm(path, recursive=True)

@@ -61,7 +61,7 @@ class Interrupts:
 
 
 def run(
-    file: Annotated[Path, typer.Argument(help="The campaign file.", show_default=False)],
+    file: Annotated[Path, typer.Argument(help="The campaign file.", show_default=False, readable=False)],
     out: Annotated[
         Path | None, typer.Option(help="Folder of the results itself; else runs/<campaign-id>.")
     ] = None,
@@ -200,7 +200,8 @@ def _follow(fleet: Fleet, store: Store, id_: str, interrupts: Interrupts, screen
         while interrupts.count < 2:
             hopeless = fleet.hopeless()
             if hopeless:
-                return f.Ended(verdict="invalid", reasons=(hopeless,))
+                verdict = "invalid" if unwritable(fleet.work) else "internal"
+                return f.Ended(verdict=verdict, reasons=(hopeless,))
             for said in fleet.tend():
                 screen.say(said)
             try:
@@ -226,13 +227,14 @@ def _follow(fleet: Fleet, store: Store, id_: str, interrupts: Interrupts, screen
 
 
 def _written(ended: f.Ended, store: Store, id_: str, folder: Path) -> f.Ended:
-    """The end as it is told: a pass whose report could not be written is none."""
+    """The end as it is told: without its report no verdict stands but a fail or an abort."""
     if (folder / "report.json").exists():
         return ended
     full = unwritable(folder)
     said: bytes | None = store.client.hget(names.results(id_), ERROR)
     why = full or (said or b"the reason is not known").decode()
-    verdict = ended.verdict if ended.verdict != "pass" else "invalid" if full else "internal"
+    stands = ended.verdict in ("fail", "aborted")
+    verdict = ended.verdict if stands else "invalid" if full else "internal"
     reasons = (f"the results could not be written to {folder}: {why}", *ended.reasons)
     return f.Ended(verdict=verdict, reasons=reasons, at_s=ended.at_s)
 

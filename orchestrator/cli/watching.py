@@ -3,8 +3,9 @@
 import json
 import sys
 from pathlib import Path
+from textwrap import shorten
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -16,6 +17,8 @@ from orchestrator.live import LiveActivity, LiveView, decode_live
 from workers.contract import facts as f
 
 COLOURS = {"pass": "green", "fail": "red", "inconclusive": "yellow", "invalid": "magenta", "aborted": "red"}
+MOST_SHOWN = 80
+"""Characters of a process that a fault touched; the report has all of its command line."""
 SO_FAR = {
     "pass": ("✓", "holds so far"),
     "fail": ("✗", "broken so far"),
@@ -34,9 +37,8 @@ class Screen:
         self.json_ = json_
         self.console = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
         self.live: Live | None = None
-        self.offsets: dict[str, float] = {}
 
-    def __enter__(self) -> "Screen":
+    def __enter__(self) -> Self:
         if self.console.is_terminal and not self.json_:
             self.live = Live(console=self.console, refresh_per_second=4, transient=True)
             self.live.start()
@@ -71,7 +73,7 @@ class Screen:
                     f"phase {fact.phase}: {fact.verdict}" + "".join(f"\n  {why}" for why in fact.reasons)
                 )
             case f.FaultSeen() if fact.what != "verified" or fact.took_effect is False:
-                touched = f" {', '.join(fact.processes)}" if fact.processes else ""
+                touched = "".join(f" {shorten(one, MOST_SHOWN)}" for one in fact.processes)
                 self.say(
                     f"fault {fact.attempt.rsplit(':', 2)[0]}: {fact.what}{touched}"
                     + (f" ({fact.why})" if fact.why else "")

@@ -1,0 +1,213 @@
+"""A campaign run as a user runs it, against a real target that keeps its own log: the log is the truth."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+WAIT_S = 60.0
+
+
+def eventually(what: Callable[[], Any], *, within_s: float = WAIT_S) -> Any:
+    """The first true answer of `what`, or a failure that names it."""
+    until = time.monotonic() + within_s
+    while time.monotonic() < until:
+        found = what()
+        if found:
+            return found
+        time.sleep(0.02)
+    raise AssertionError(f"not within {within_s} s: {what}")
+
+
+@dataclass
+class Target:
+    """A demo target of one's own and its log."""
+
+    url: str
+    log: Path
+    process: "subprocess.Popen[str]"
+
+    def received(self) -> list[dict[str, Any]]:
+        """Every request that reached it, in order."""
+        if not self.log.exists():
+            return []
+        lines = (json.loads(line) for line in self.log.read_text().splitlines() if line.endswith("}"))
+        return [line for line in lines if line["event"] == "received"]
+
+    def indices(self, activity: str) -> Counter[int]:
+        """How often each arrival index of an activity was seen."""
+        ids = (line["id"].rsplit("/", 2) for line in self.received() if line["id"])
+        return Counter(int(index) for name, index, _ in ids if name == activity)
+
+
+@dataclass
+class Run:
+    """`shakeout run` as a process; its output is collected once it ended."""
+
+    process: "subprocess.Popen[str]"
+    folder: Path
+    output: str = ""
+    children: dict[int, float] = field(default_factory=dict)
+
+    def find(self, *words: str) -> list[psutil.Process]:
+        """Processes of this run whose command line holds all the words."""
+        found = []
+        for child in self.family():
+            try:
+                line = " ".join(child.cmdline())
+            except psutil.Error:
+                continue
+            if all(word in line for word in words):
+                found.append(child)
+        return found
+
+    def family(self) -> list[psutil.Process]:
+        """All processes of this run alive now; every one seen is remembered."""
+        try:
+            now = psutil.Process(self.process.pid).children(recursive=True)
+        except psutil.Error:
+            now = []
+        self.children.update({one.pid: one.create_time() for one in now if one.is_running()})
+        return now
+
+    def survivors(self) -> list[int]:
+        """Processes of this run that are still there."""
+        left = []
+        for pid, created in self.children.items():
+            try:
+                one = psutil.Process(pid)
+                if one.create_time() == created and one.status() != psutil.STATUS_ZOMBIE:
+                    left.append(pid)
+            except psutil.Error:
+                continue
+        return left
+
+    def wait(self, within_s: float = 90.0) -> int:
+        """Its exit code."""
+        self.output, _ = self.process.communicate(timeout=within_s)
+        return self.process.returncode
+
+    def report(self) -> dict[str, Any]:
+        """report.json."""
+        return json.loads((self.folder / "report.json").read_text())
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> Iterator[Callable[..., Target]]:
+    """Starts demo targets with a log each."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start(*flags: str) -> Target:
+        log = tmp_path / f"target-{len(started)}.log"
+        argv = [sys.executable, "-m", "workers.demo_target", "--log", str(log), *flags]
+        process = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True)
+        started.append(process)
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        assert line.startswith("listening on "), line
+        return Target(line.split()[-1], log, process)
+
+    yield start
+    for process in started:
+        process.send_signal(signal.SIGCONT)
+        process.kill()
+        process.wait()
+        assert process.stdout is not None
+        process.stdout.close()
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Iterator[Callable[..., Run]]:
+    """Starts `shakeout run` on a campaign's text."""
+    started: list[Run] = []
+
+    def start(text: str, *flags: str, stdout: int = subprocess.PIPE) -> Run:
+        file = tmp_path / f"campaign-{len(started)}.yaml"
+        file.write_text(text)
+        folder = tmp_path / f"out-{len(started)}"
+        argv = [sys.executable, "-m", "orchestrator", "run", str(file), "--out", str(folder), *flags]
+        process = subprocess.Popen(
+            argv, stdout=stdout, stderr=subprocess.STDOUT, text=True, cwd=tmp_path, env={**os.environ, "COLUMNS": "160"}
+        )
+        one = Run(process, folder)
+        started.append(one)
+        return one
+
+    yield start
+    for one in started:
+        if one.process.poll() is None:
+            one.process.kill()
+            one.process.communicate()
+
+
+LOAD = """
+campaign: {name}
+seed: 11
+on_lost_coordinator: {fence}
+targets:
+  chat: {{protocol: openai-chat, model: demo, url: "{url}", timeout: 5s, stream: {stream}}}
+phases:
+  - name: peak
+    activities:
+      - name: peak-load
+        kind: load
+        target: chat
+        shards: {shards}
+        arrivals: {{process: {process}, rate: {rate}}}
+        duration: {duration}
+        data: {{synthetic: {{input_tokens: 8, output_tokens: 4}}}}
+        slos: ["success_rate >= 90%"]
+"""
+
+
+@pytest.fixture
+def load() -> Callable[..., str]:
+    """The text of a campaign of one load."""
+
+    def write(url: str, **given: object) -> str:
+        keys = {
+            "name": "one-load", "fence": "2s", "stream": "true", "shards": 2, "process": "poisson",
+            "rate": "100/s", "duration": "6s", "url": url,
+        } | given  # fmt: skip
+        return LOAD.format(**keys)
+
+    return write
+
+
+def requests(report: dict[str, Any], activity: str = "peak-load") -> dict[str, Any]:
+    """The `requests` of an activity, which must add up."""
+    counts = report["activities"][activity]["requests"]
+    assert counts["scheduled"] == counts["ok"] + counts["failed"] + counts["unsent"] + counts["unknown"]
+    assert counts["sent"] == counts["ok"] + counts["failed"]
+    return counts
+
+
+@pytest.fixture
+def agrees() -> Callable[[Run, Target], dict[str, Any]]:
+    """Holds a report against the target's log: no index twice or foreign, sent ≤ log ≤ sent + unknown."""
+
+    def check(run: Run, target: Target) -> dict[str, Any]:
+        counts = requests(run.report())
+        seen = target.indices("peak-load")
+        assert max(seen.values(), default=0) <= 1, "an arrival was offered twice"
+        assert all(0 <= index < counts["scheduled"] for index in seen), "an index that nobody scheduled"
+        assert counts["sent"] <= len(seen) <= counts["sent"] + counts["unknown"], counts
+        return counts
+
+    return check
+
+
+@pytest.fixture
+def until() -> Callable[..., Any]:
+    """Wait for a condition."""
+    return eventually

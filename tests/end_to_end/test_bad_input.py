@@ -1,0 +1,387 @@
+"""`shakeout run` on what cannot work: refused clearly, by the promised exit code, with nothing left."""
+
+import shutil
+import socket
+import socketserver
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+FAIL, USAGE, INVALID, INTERNAL = 1, 2, 4, 70
+GOLDEN = '{"id": "a", "request": {"messages": []}, "expected": {"content": ""}}\n'
+REGRESSION = """
+campaign: golden
+seed: 1
+targets:
+  chat: {{protocol: openai-chat, model: demo, url: "http://127.0.0.1:9"}}
+phases:
+  - name: smoke
+    activities:
+      - {{name: golden, kind: regression, target: chat, golden: "{golden}", slos: ["pass_rate >= 100%"]}}
+"""
+SLOW = "place_within: 3s\ntargets"
+
+
+@pytest.fixture
+def small(load) -> Callable[..., str]:
+    """A load of 2 s on one shard, whose phase must begin within 3 s."""
+
+    def write(url: str, **given: object) -> str:
+        text = load(url, **({"shards": 1, "process": "constant", "rate": "20/s", "duration": "2s"} | given))
+        return text.replace("timeout: 5s", "timeout: 1s").replace("targets", SLOW)
+
+    return write
+
+
+@pytest.fixture
+def several() -> Callable[[dict[str, int]], str]:
+    """A phase of one load a target, all on loopback; each is named like its target."""
+
+    def write(ports: dict[str, int]) -> str:
+        targets = "".join(
+            f'  {name}: {{protocol: openai-chat, model: demo, url: "http://127.0.0.1:{port}", timeout: 1s}}\n'
+            for name, port in ports.items()
+        )
+        loads = "".join(
+            f"      - {{name: {name}, kind: load, target: {name}, shards: 1, duration: 2s,"
+            f" arrivals: {{process: constant, rate: 20/s}}, slos: [success_rate >= 90%],"
+            f" data: {{synthetic: {{input_tokens: 8, output_tokens: 4}}}}}}\n"
+            for name in ports
+        )
+        return (
+            f"campaign: several\nseed: 1\nplace_within: 8s\ntargets:\n{targets}"
+            f"phases:\n  - name: peak\n    activities:\n{loads}"
+        )
+
+    return write
+
+
+class Answering(socketserver.BaseRequestHandler):
+    """Says yes to whoever asks for readiness; does with a POST what its server's `does` says."""
+
+    def handle(self) -> None:
+        with self.request.makefile("rb") as lines:
+            while line := lines.readline():
+                length = 0
+                while (header := lines.readline()).strip():
+                    name, _, value = header.partition(b":")
+                    length = int(value) if name.lower() == b"content-length" else length
+                lines.read(length)
+                if line.startswith(b"GET"):
+                    self.request.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}")
+                elif not self.server.does(self.request):  # type: ignore[attr-defined]
+                    return
+
+
+def html(connection: socket.socket) -> bool:
+    page = b"<html><body>It works!</body></html>"
+    head = f"HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: {len(page)}\r\n\r\n"
+    connection.sendall(head.encode() + page)
+    return True
+
+
+def silence(connection: socket.socket) -> bool:
+    connection.recv(1)  # until the client gives up
+    return False
+
+
+def reset(connection: socket.socket) -> bool:
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+    return False
+
+
+@pytest.fixture
+def serving() -> Iterator[Callable[..., int]]:
+    """Starts a target that is ready and then answers every request as told; its port."""
+    started: list[socketserver.ThreadingTCPServer] = []
+
+    def start(does: Callable[[socket.socket], bool]) -> int:
+        server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Answering)
+        server.daemon_threads, server.block_on_close = True, False
+        server.does = does  # type: ignore[attr-defined]
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        started.append(server)
+        return int(server.server_address[1])
+
+    yield start
+    for server in started:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.mark.parametrize(
+    ("was", "is_", "said"),
+    [
+        ("seed: 11", "seed: 11\nsede: 2", "campaign-0.yaml:4:1: sede: unknown key (did you mean seed?)"),
+        ("seed: 11", "seed: 11\nseed: 12", "campaign-0.yaml:4:1: "),
+        ("duration: 2s", "duration: 2/s", "campaign-0.yaml:16:"),
+        ("duration: 2s", "duration: 2", "say 2s"),
+        ("rate: 20/s", "rate: -20/s", "negative"),
+        ("seed: 11", "seed: 16:00", "campaign-0.yaml:3:"),
+        ('["success_rate >= 90%"]', "[goodput(ttft < 1s, tpot < 50ms) >= 95%]", "in [ ] a comma splits"),
+        ("{synthetic: {input_tokens: 8, output_tokens: 4}}", "nowhere.jsonl", "nowhere.jsonl is missing"),
+        ("kind: load", "kind: batch", "batch"),
+        ("protocol: openai-chat", "protocol: kserve-v2", "protocol kserve-v2"),
+        ("target: chat", "target: chat\n        shadow: chat", "shadow"),
+    ],
+)  # fmt: skip
+def test_a_wrong_file_is_refused_with_its_place_and_leaves_nothing(
+    run, small, tmp_path, was: str, is_: str, said: str
+) -> None:
+    text = small("http://127.0.0.1:9")
+    assert was in text
+    one = run(text.replace(was, is_))
+    assert one.wait(20) == USAGE, one.output
+    assert said in one.output
+    assert "Traceback" not in one.output
+    assert not one.folder.exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["campaign-0.yaml"]
+
+
+def test_an_unquoted_time_is_text_and_not_a_number_of_seconds(run, small) -> None:
+    gameday = "seed: 11\ngameday:\n  window: {days: [tue], from: 09:30, to: 960, timezone: Europe/Berlin}"
+    one = run(small("http://127.0.0.1:9").replace("seed: 11", gameday))
+    assert one.wait(20) == USAGE
+    assert "campaign-0.yaml:5:38: gameday.window.to:" in one.output
+    assert "gameday.window.from" not in one.output, "09:30 without quotes is a time"
+
+
+def test_all_problems_of_a_file_are_said_at_once(run, small) -> None:
+    text = small("http://127.0.0.1:9").replace("seed: 11", "seed: -1\nsede: 2").replace("20/s", "20")
+    one = run(text)
+    assert one.wait(20) == USAGE
+    assert "3 problems" in one.output
+
+
+def test_a_golden_file_that_is_no_utf8_is_refused_with_its_line(run, tmp_path) -> None:
+    golden = tmp_path / "golden.jsonl"
+    golden.write_bytes(GOLDEN.encode() + GOLDEN.replace('"a"', '"b"').encode() + b'{"id": "\xff\xfe"}\n')
+    one = run(REGRESSION.format(golden="golden.jsonl"))
+    assert one.wait(20) == USAGE, one.output
+    assert "golden.jsonl:3" in one.output or "golden.jsonl, line 3" in one.output, one.output
+    assert "UTF-8" in one.output
+    assert not one.folder.exists()
+
+
+def test_a_campaign_file_that_is_no_utf8_or_not_there_is_refused(run, tmp_path) -> None:
+    broken = tmp_path / "broken.yaml"
+    broken.write_bytes(b"campaign: t\nseed: 1 # \xff\n")
+    for file, said in ((broken, "UTF-8"), (tmp_path / "no.yaml", "no such file"), (tmp_path, "directory")):
+        ended = shakeout("run", str(file), cwd=tmp_path)
+        assert ended.returncode == USAGE, ended
+        assert said in ended.stderr
+        assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize("name", ["gameday", "prelaunch"])
+def test_an_example_that_needs_more_than_works_names_all_that_is_missing(tmp_path, name: str) -> None:
+    ended = shakeout("run", str(ROOT / "examples" / f"{name}.yaml"), cwd=tmp_path)
+    if ended.returncode != USAGE:
+        pytest.fail(ended.stdout + ended.stderr)
+    assert "do not run in this version" in ended.stderr
+    wanted = {"gameday": "fault tcp-proxy", "prelaunch": "protocol kserve-v2"}[name]
+    assert wanted in ended.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_unknown_option_is_refused_with_the_nearest_one(tmp_path) -> None:
+    ended = shakeout("run", "x.yaml", "--workrs", "3", cwd=tmp_path)
+    assert ended.returncode == USAGE
+    assert "--workers" in ended.stderr
+
+
+def test_a_folder_that_holds_a_report_is_not_written_over(run, small, tmp_path) -> None:
+    (tmp_path / "out-0").mkdir()
+    (tmp_path / "out-0" / "report.json").write_text("{}")
+    one = run(small("http://127.0.0.1:9"))
+    assert one.wait(20) == USAGE
+    assert "already holds a report" in one.output
+    assert [path.name for path in one.folder.iterdir()] == ["report.json"]
+
+
+def test_results_under_a_file_are_refused(run, small, tmp_path) -> None:
+    (tmp_path / "file").write_text("")
+    one = run(small("http://127.0.0.1:9"), "--out", str(tmp_path / "file" / "x"))
+    assert one.wait(20) == USAGE
+    assert "results cannot be written to" in one.output
+    assert "Not a directory" in one.output
+
+
+def test_a_pass_whose_results_cannot_be_written_is_none(run, small, target, tmp_path) -> None:
+    (tmp_path / "out-0").mkdir()
+    (tmp_path / "out-0" / "parts").write_text("a file where the run wants a folder")
+    one = run(small(target().url, rate="50/s"))
+    assert one.wait(60) == INTERNAL, one.output
+    assert "the results could not be written" in one.output
+    assert "parts" in one.output
+    assert not (one.folder / "report.json").exists()
+    assert not (one.folder / "work").exists()
+
+
+def test_targets_that_are_not_there_or_say_nothing_make_the_run_invalid_and_are_named(run, several) -> None:
+    with socket.socket() as bound, socket.create_server(("127.0.0.1", 0)) as silent:
+        bound.bind(("127.0.0.1", 0))  # and not listening: who connects is refused
+        refused, mute = bound.getsockname()[1], silent.getsockname()[1]
+        one = run(several({"refused": refused, "mute": mute}))
+        assert one.wait(40) == INVALID, one.output
+    (first, *_) = one.report()["reasons"]
+    assert "phase peak could not begin within 8 s" in first
+    assert f"refused on worker local-1: connection refused at 127.0.0.1:{refused}" in first.replace(
+        "-2", "-1"
+    )
+    assert "mute on worker" in first
+    assert "connected, but" in first
+    assert first in one.output
+
+
+def test_a_target_off_the_allow_list_is_refused_at_once_and_says_how_to_allow_it(run, small) -> None:
+    one = run(small("http://192.0.2.1:80").replace("place_within: 3s", "place_within: 60s"))
+    assert one.wait(40) == INVALID, one.output
+    assert "--allow-target 192.0.2.1:80" in one.output
+    assert "nothing was sent to it" in one.output
+
+
+def test_a_need_that_no_worker_meets_is_said_with_who_came_nearest(run, small) -> None:
+    one = run(
+        small("http://127.0.0.1:9").replace("target: chat", 'target: chat\n        where: {gpus: ">=64"}')
+    )
+    assert one.wait(40) == INVALID, one.output
+    assert "no worker with 64 or more GPUs" in one.output
+    assert "nearest is local-1" in one.output
+
+
+def test_targets_that_answer_wrongly_fail_the_campaign_each_with_its_outcome(run, several, serving) -> None:
+    wrong = {"invalid": html, "timeout": silence, "reset": reset}
+    one = run(several({outcome: serving(does) for outcome, does in wrong.items()}))
+    assert one.wait(60) == FAIL, one.output
+    report = one.report()
+    assert report["verdict"] == "fail"
+    for outcome in wrong:
+        activity = report["activities"][outcome]
+        counts = activity["requests"]
+        assert activity["verdict"] == "fail"
+        assert counts["by_error"] == {outcome: counts["scheduled"]}
+        assert counts["failed"] == counts["sent"] == counts["scheduled"] > 0
+
+
+def test_a_demo_target_whose_port_is_taken_says_so(tmp_path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        ended = shakeout("demo-target", "--port", str(port), cwd=tmp_path)
+    assert ended.returncode == 1, ended
+    assert str(port) in ended.stderr
+    assert "in use" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+@pytest.fixture
+def mounted(tmp_path) -> Iterator[Callable[..., Path]]:
+    """Mounts a small file system of its own; skips where that is not allowed."""
+    places: list[Path] = []
+
+    def mount(options: str) -> Path:
+        place = tmp_path / f"mount-{len(places)}"
+        place.mkdir()
+        done = subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(place)], capture_output=True, check=False
+        )
+        if done.returncode:
+            pytest.skip(f"no file system can be mounted here: {done.stderr.decode().strip()}")
+        places.append(place)
+        return place
+
+    if shutil.which("mount") is None:
+        pytest.skip("there is no mount command")
+    yield mount
+    for place in places:
+        subprocess.run(["umount", "-l", str(place)], check=True)
+
+
+@pytest.mark.root
+def test_a_full_disk_is_refused_before_anything_starts(run, small, mounted) -> None:
+    place = mounted("size=64k")
+    fill(place)
+    one = run(small("http://127.0.0.1:9"), "--out", str(place / "out"))
+    assert one.wait(20) == USAGE, one.output
+    assert "No space left on device" in one.output
+    assert not (place / "out").exists()
+
+
+@pytest.mark.root
+def test_a_disk_too_small_for_a_run_is_refused_and_left_as_it_was(run, small, mounted) -> None:
+    place = mounted("size=512k")
+    one = run(small("http://127.0.0.1:9"), "--out", str(place / "a" / "out"))
+    assert one.wait(20) == USAGE, one.output
+    assert "No space left on device" in one.output
+    assert not list(place.iterdir())
+
+
+@pytest.mark.root
+def test_a_disk_that_fills_up_during_the_run_ends_it_in_time_with_that_reason(
+    run, small, mounted, target, until
+) -> None:
+    demo = target()
+    place = mounted("size=8m")
+    one = run(small(demo.url, duration="20s"), "--out", str(place / "out"))
+    until(lambda: len(demo.received()) > 10)
+    fill(place)
+    one.family()
+    assert one.wait(60) == INVALID, one.output
+    assert "no space left" in one.output.lower()
+    assert "Traceback" not in one.output
+    until(lambda: not one.survivors(), within_s=5)
+
+
+@pytest.mark.root
+def test_a_folder_that_cannot_be_written_is_refused_before_anything_starts(run, small, mounted) -> None:
+    one = run(small("http://127.0.0.1:9"), "--out", str(mounted("ro") / "out"))
+    assert one.wait(20) == USAGE
+    assert "Read-only file system" in one.output
+
+
+@pytest.mark.root
+def test_what_may_not_be_read_or_written_is_refused(small, tmp_path) -> None:
+    file, locked = tmp_path / "campaign.yaml", tmp_path / "locked"
+    file.write_text(small("http://127.0.0.1:9"))
+    locked.mkdir(mode=0o555)
+    ended = shakeout("run", str(file), "--out", str(locked / "out"), cwd=tmp_path, under=bound())
+    assert ended.returncode == USAGE, ended
+    assert "results cannot be written to" in ended.stderr
+    assert "Permission denied" in ended.stderr
+    file.chmod(0)
+    ended = shakeout("run", str(file), cwd=tmp_path, under=bound())
+    assert ended.returncode == USAGE, ended
+    assert "Permission denied" in ended.stderr
+    assert sorted(tmp_path.rglob("*")) == [file, locked]
+
+
+def bound() -> tuple[str, ...]:
+    """A command under which file permissions bind root, too; skips where there is none."""
+    command = ("setpriv", "--bounding-set", "-dac_override,-dac_read_search")
+    if shutil.which("setpriv") is None or subprocess.run([*command, "true"], check=False).returncode:
+        pytest.skip("setpriv cannot take the right to pass over permissions away here")
+    return command
+
+
+def fill(place: Path) -> None:
+    """Take all space of a file system."""
+    for size in (65536, 4096):
+        try:
+            with (place / f"filler-{size}").open("wb", buffering=0) as filler:
+                while filler.write(b"0" * size):
+                    pass
+        except OSError:
+            continue
+
+
+def shakeout(*argv: str, cwd: Path, under: tuple[str, ...] = ()) -> "subprocess.CompletedProcess[str]":
+    """A command that ends by itself soon."""
+    return subprocess.run(
+        [*under, sys.executable, "-m", "orchestrator", *argv],
+        cwd=cwd, capture_output=True, text=True, timeout=30, check=False,
+    )  # fmt: skip
