@@ -20,6 +20,9 @@ from workers.contract.schedule import OpenArrivals
 LEAST_BASELINE_S: Final = 10
 """Windows before an injection that a fault is held against, at least: METRICS.md section 9."""
 
+SEEN_WELL_S: Final = 5
+"""Windows in a row back in the band before a target counts as recovered: METRICS.md section 9."""
+
 Decides = Literal["yes", "no", "whole", "open"]
 """yes: there are enough requests; no: too few for any verdict; whole: measured whole, so that no number of
 requests matters; open: only the run can tell."""
@@ -62,8 +65,8 @@ def slo_preview(
     body = expression.body
     if isinstance(body, Alert | Gauge):
         why = "asked of the monitor" if isinstance(body, Alert) else "read from the target's metrics"
-    elif body_is_recovery(expression):
-        decides, why = _recovery(judged, fault)
+    elif isinstance(body, Comparison) and body.value == Scalar("recovery"):
+        decides, why = _recovery(judged, fault, bound_s=body.bound)
     elif not is_sampled(expression) or not isinstance(body, Comparison):
         decides, why = "whole", "no number of requests is needed"
     elif isinstance(body.value, Drift):
@@ -99,12 +102,6 @@ def level_preview(expression: Expression, *, activity: str, least_per_s: float, 
     return SloPreview(expression.text, "while", activity, decides, n, f"at the lowest level {why}")
 
 
-def body_is_recovery(expression: Expression) -> bool:
-    """Whether it is a bound on the time to recover."""
-    body = expression.body
-    return isinstance(body, Comparison) and body.value == Scalar("recovery")
-
-
 def _quantile(body: Comparison, n: float, *, windows: tuple[Window, ...], exact: bool) -> tuple[Decides, str]:
     q = share_rule(body).quantile
     if not 0 < q < 1:
@@ -132,14 +129,23 @@ def _mean(windows: tuple[Window, ...]) -> tuple[Decides, str]:
     return "yes" if least_s >= BLOCKS else "no", why
 
 
-def _recovery(judged: Judged, fault: ActivityPlan | None) -> tuple[Decides, str]:
+def _recovery(judged: Judged, fault: ActivityPlan | None, *, bound_s: float) -> tuple[Decides, str]:
+    """Whether there is calm enough before a fault, and time enough after it, to see the target recover."""
     if fault is None:
         return "open", "no fault is named"
-    before_s = min(fault.at_s - judged.activity.warmup_s, BASELINE_S)
-    have = f"{max(0.0, before_s):g} s before the injection to hold it against"
+    before_s = max(0.0, min(fault.at_s - judged.activity.warmup_s, BASELINE_S))
     if before_s < LEAST_BASELINE_S:
-        return "no", f"{have}, at least {LEAST_BASELINE_S} are needed: inject later, or warm up for less"
-    return "whole", have
+        return "no", (
+            f"{before_s:g} s before the injection to hold it against, {LEAST_BASELINE_S} are needed: "
+            "inject later, or warm up for less"
+        )
+    left_s = judged.activity.duration_s - fault.at_s - fault.for_s
+    if left_s < bound_s + SEEN_WELL_S:
+        return "no", (
+            f"{left_s:g} s of traffic are left after it; a recovery in {bound_s:g} s is seen "
+            f"{SEEN_WELL_S} s later"
+        )
+    return "whole", f"{before_s:g} s before the injection to hold it against, {left_s:g} s after it"
 
 
 def _is_exact(judged: Judged) -> bool:

@@ -71,10 +71,22 @@ class Tell:
 
 
 @dataclass(frozen=True, slots=True)
-class Revoke:
-    """Take the lease of a lost attempt away, unless this leader did so already.
+class Lose:
+    """Take an attempt's lease away if it is still the one that was seen, and only then say that it is lost.
 
-    It can never be claimed or renewed.
+    Nobody can renew in between, so the fence holds. `renewed_s`: common time of the lease; None: not there.
+    """
+
+    attempt: str
+    renewed_s: float | None
+    fact: f.Lost
+
+
+@dataclass(frozen=True, slots=True)
+class Revoke:
+    """Make sure that a lost attempt can never be claimed or renewed, unless this leader did so already.
+
+    After a failover its lease may be there again.
     """
 
     attempt: str
@@ -92,7 +104,7 @@ class Finish:
     """All phases are over: say how the campaign ended, and write its results."""
 
 
-Action = Say | Send | Tell | Revoke | Judge | Finish
+Action = Say | Send | Tell | Lose | Revoke | Judge | Finish
 
 
 def decide(state: State, plan: Plan, seen: Seen, now_s: float) -> tuple[Action, ...]:
@@ -267,7 +279,7 @@ def silent_after(state: State, attempt: Attempt) -> float:
     return max(fences)
 
 
-def _losses(state: State, plan: Plan, seen: Seen, now_s: float) -> Iterator[Say]:
+def _losses(state: State, plan: Plan, seen: Seen, now_s: float) -> Iterator[Lose]:
     """Attempts that nobody claimed in time, or whose lease ran out."""
     alive = {(card.worker, card.incarnation) for card in seen.fleet}
     trusted = now_s - seen.leading_since_s > LEASE_S
@@ -279,7 +291,7 @@ def _losses(state: State, plan: Plan, seen: Seen, now_s: float) -> Iterator[Say]
             gone = (attempt.worker, attempt.incarnation) not in alive and now_s - attempt.placed_s > LEASE_S
             if gone or now_s - attempt.placed_s > CLAIM_WITHIN_S:
                 why = f"worker {attempt.worker} {'is gone' if gone else 'did not claim it in time'}"
-                yield Say(f"{attempt.id}:lost", f.Lost(attempt=attempt.id, fence_s=0.0, why=why, at_s=now_s))
+                yield Lose(attempt.id, None, f.Lost(attempt=attempt.id, fence_s=0.0, why=why, at_s=now_s))
             continue
         seen_s = attempt.placed_s if renewed_s is None else renewed_s
         if now_s - seen_s > LEASE_S:
@@ -287,7 +299,8 @@ def _losses(state: State, plan: Plan, seen: Seen, now_s: float) -> Iterator[Say]
             # a lease that is gone proves nothing: it may have been renewed until this moment
             last_s = now_s if renewed_s is None else renewed_s
             fence_s = last_s + plan.fence_s + FENCE_MARGIN_S if attempt.from_s is not None else 0.0
-            yield Say(f"{attempt.id}:lost", f.Lost(attempt=attempt.id, fence_s=fence_s, why=why, at_s=now_s))
+            fact = f.Lost(attempt=attempt.id, fence_s=fence_s, why=why, at_s=now_s)
+            yield Lose(attempt.id, renewed_s, fact)
 
 
 def _revocations(state: State) -> Iterator[Revoke]:

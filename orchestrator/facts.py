@@ -16,6 +16,7 @@ class Attempt:
     """One try at a shard.
 
     `from_s`: seconds since the phase's start from which it takes arrivals; None until it was told to start.
+    `skip_rows`: golden rows that earlier attempts have judged.
     `exited` or `lost` is its terminal fact. `not_ready`: what it waits for, in plain words.
     """
 
@@ -35,6 +36,7 @@ class Attempt:
     fingerprint: tuple[str, str] = ("", "")
     exited: f.Exited | None = None
     lost: f.Lost | None = None
+    skip_rows: tuple[int, ...] = ()
 
     @property
     def live(self) -> bool:
@@ -149,6 +151,7 @@ def _fold_placed(state: State, fact: f.Placed) -> State:
         incarnation=fact.incarnation,
         host=fact.host,
         placed_s=fact.at_s,
+        skip_rows=fact.skip_rows,
     )
     key = (fact.activity, fact.shard)
     return replace(

@@ -14,7 +14,6 @@ from orchestrator.plan import LEAST_PER_SHARD_PER_S, ActivityPlan, Where
 from workers.contract.facts import WorkerCard
 from workers.contract.schedule import OpenArrivals, peak_per_s
 
-
 Rank = tuple[int, int, str]
 """(shards of this phase that it was given, minus its free slots, name)."""
 

@@ -7,6 +7,7 @@ for is unknown, never assumed. Source: the hand-over rule of DESIGN.md section 2
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import zip_longest
 
 import numpy as np
 import numpy.typing as npt
@@ -69,21 +70,24 @@ def account_open(
     return account
 
 
-def account_counted(*, scheduled: int, totals: ActivityTotals, unsent: int = 0) -> Account:
-    """Account for work without a schedule (closed loop, regression).
+def account_counted(*, scheduled: int, totals: ActivityTotals) -> Account:
+    """Account for work without a schedule: what was begun, by the second it began.
 
-    What was begun, by the second it began.
+    `scheduled`: cases of a regression, 0 for a closed loop, of which only what was begun is known. What was
+    in flight when an attempt was last heard of is unknown; of cases only where nobody judged them since.
     """
     account = Account()
     for (group, second), row in totals.seconds.items():
         if group in (JUDGED, WARMUP):
             account.scheduled[group, second] += sum(row.outcomes.values())
-    missing = scheduled - sum(account.scheduled.values()) if scheduled else 0
     in_flight = sum(len(seen.in_flight) for seen in totals.attempts.values())
-    if missing > 0:
-        account.scheduled[JUDGED, 0] += missing
-        account.unknown[JUDGED, 0] += min(missing, in_flight)
-        account.unsent[JUDGED, 0] += missing - min(missing, in_flight) + unsent
+    missing = max(0, scheduled - account.scheduled.total()) if scheduled else in_flight
+    unknown = min(missing, in_flight)
+    if missing:
+        last = max((second for _, second in account.scheduled), default=0)
+        account.scheduled[JUDGED, last] += missing
+        account.unknown[JUDGED, last] += unknown
+        account.unsent[JUDGED, last] += missing - unknown
     return account
 
 
@@ -130,8 +134,9 @@ def _gaps(account: Account, own: _Shard, attempts: Sequence[Attempt], totals: Ac
     if first_s:
         block = own.between(from_index=0, from_s=0.0, until_s=first_s)
         _add(account.unsent, block, own.warmup_s)
-        account.gaps.append(Gap(own.shard, "", 0.0, first_s, 0, len(block.indices), "nobody had begun"))
-    for attempt, successor in zip(started, [*started[1:], None], strict=True):
+        if len(block.indices):
+            account.gaps.append(Gap(own.shard, "", 0.0, first_s, 0, len(block.indices), "nobody had begun"))
+    for attempt, successor in zip_longest(started, started[1:]):
         if attempt.exited is None or attempt.exited.outcome != "done":
             until_s = end_s if successor is None else successor.from_s or 0.0
             _gap_after(account, own, attempt, totals.attempts.get(attempt.id, AttemptSeen()), until_s)

@@ -61,7 +61,7 @@ def measure(
         unknown=unknown,
         unsent_generator=unsent,
         coverage=_coverage(totals, sum(seen.values())),
-        achieved=_achieved(totals, sum(seen.values())),
+        achieved=_achieved(totals, sum(seen.values()), end_s=activity.duration_s or float(last)),
         lag_p99_s=_quantile(totals.sketch("lag"), 0.99),
         hub_delay_p99_s=_quantile(totals.hub_delay, 0.99),
         start_skew_s=_start_skew(state, {activity.key: totals}),
@@ -169,11 +169,20 @@ def _coverage(totals: ActivityTotals, scheduled: int) -> float:
     return min(1.0, observed / scheduled) if scheduled else 1.0
 
 
-def _achieved(totals: ActivityTotals, scheduled: int) -> float:
-    """Share of the offered arrivals that the generator sent, or would have but for the target."""
+def _achieved(totals: ActivityTotals, scheduled: int, *, end_s: float) -> float:
+    """Share of the offered arrivals that the generator sent in time, or would have but for the target.
+
+    One that its own lag carried beyond the schedule's end was not sent in time: a generator that takes 7 s
+    for the arrivals of 3 s did not offer their rate. Wait and connect are the target's doing and not in lag.
+    """
     outcomes = totals.outcomes()
     sent = sum(outcomes.values()) - outcomes[UNSENT_GENERATOR]
-    return min(1.0, sent / scheduled) if scheduled else 1.0
+    overran = sum(
+        lag.share_above(end_s - second) * lag.count
+        for second, row in totals.group(JUDGED).items()
+        if (lag := row.sketches.get("lag", EMPTY)).count and second < end_s
+    )
+    return min(1.0, max(0.0, sent - overran) / scheduled) if scheduled else 1.0
 
 
 def _quantile(sketch: Sketch, q: float) -> float | None:

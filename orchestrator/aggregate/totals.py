@@ -118,8 +118,12 @@ class ActivityTotals:
             self.cases.setdefault(case.row, case)
         self.examples.extend(delta.examples[: MOST_EXAMPLES - len(self.examples)])
         for warning in delta.warnings:
-            if warning not in self.warnings and len(self.warnings) < MOST_WARNINGS:
-                self.warnings.append(warning)
+            self.warn(warning)
+
+    def warn(self, warning: str) -> None:
+        """Keep a warning, once and within bounds."""
+        if warning not in self.warnings and len(self.warnings) < MOST_WARNINGS:
+            self.warnings.append(warning)
 
     def group(self, name: str) -> dict[int, Totals]:
         """The seconds of one group, in order of time."""

@@ -58,7 +58,7 @@ def test_a_lease_is_renewed_only_while_somebody_leads_and_nobody_took_it(redis_c
     assert abs(renewed_ms / 1000 - time.time()) < 5
     assert int(redis_client.hget(names.leases(CAMPAIGN), ATTEMPT)) == renewed_ms
     keys = [names.LEADER, names.leases(CAMPAIGN), names.claims(CAMPAIGN)]
-    assert redis_client.eval(scripts.LEAD_REVOKE, 3, *keys, epoch, "n", ATTEMPT) == 1
+    assert redis_client.eval(scripts.LEAD_REVOKE, 3, *keys, epoch, "n", ATTEMPT, renewed_ms) == 1
     assert renew(redis_client, ATTEMPT) == [-1]
     assert claim(redis_client) == 1  # the claim stays, so that the truth may still arrive
     assert renew(redis_client, ATTEMPT) == [-1]
@@ -67,8 +67,38 @@ def test_a_lease_is_renewed_only_while_somebody_leads_and_nobody_took_it(redis_c
 def test_an_attempt_revoked_before_it_was_claimed_can_never_be_claimed(redis_client):
     epoch = lead(redis_client)
     keys = [names.LEADER, names.leases(CAMPAIGN), names.claims(CAMPAIGN)]
-    assert redis_client.eval(scripts.LEAD_REVOKE, 3, *keys, epoch, "n", ATTEMPT) == 0
+    assert redis_client.eval(scripts.LEAD_REVOKE, 3, *keys, epoch, "n", ATTEMPT, "") == 1
     assert claim(redis_client) == 0
+
+
+def test_a_lease_that_was_renewed_since_it_was_seen_is_not_taken_away(redis_client):
+    epoch = lead(redis_client)
+    claim(redis_client)
+    (seen_ms,) = renew(redis_client, ATTEMPT)
+    keys = [names.LEADER, names.leases(CAMPAIGN), names.claims(CAMPAIGN)]
+    for stale in ("", str(int(seen_ms) - 1)):
+        assert redis_client.eval(scripts.LEAD_REVOKE, 3, *keys, epoch, "n", ATTEMPT, stale) == 0
+    assert renew(redis_client, ATTEMPT)[0] >= seen_ms
+    assert redis_client.eval(scripts.LEAD_REVOKE, 3, *keys, epoch, "n", ATTEMPT, "*") == 1
+
+
+def test_nothing_of_an_ended_campaign_is_claimed_renewed_or_reported(redis_client):
+    epoch = lead(redis_client)
+    claim(redis_client)
+    stream = names.snapshots(CAMPAIGN, "peak", 0)
+    keys = [names.LEADER, names.CAMPAIGNS, names.FINISHED, names.claims(CAMPAIGN), names.leases(CAMPAIGN)]
+    keys += [names.results(CAMPAIGN), stream]
+    redis_client.zadd(names.CAMPAIGNS, {CAMPAIGN: 1})
+    redis_client.xadd(stream, {"s": b"x"}, id="1-1")
+    arguments = [epoch, "n", CAMPAIGN, 12.5, 60, "report.json", b"{}"]
+    assert redis_client.eval(scripts.LEAD_FINISH, len(keys), *keys, 7, *arguments[1:]) == -1
+    assert redis_client.eval(scripts.LEAD_FINISH, len(keys), *keys, *arguments) == 1
+    assert renew(redis_client, ATTEMPT) == [-1]
+    assert redis_client.eval(scripts.CLAIM, 2, keys[3], keys[4], "peak:1:1", "one", 0) == 0
+    assert redis_client.eval(scripts.SNAPSHOT, 2, stream, keys[3], ATTEMPT, "one", "1-2", b"y") == -1
+    assert redis_client.hgetall(names.results(CAMPAIGN)) == {b"report.json": b"{}"}
+    assert (redis_client.zcard(names.CAMPAIGNS), redis_client.zscore(names.FINISHED, CAMPAIGN)) == (0, 12.5)
+    assert all(0 < redis_client.ttl(key) <= 60 for key in (keys[3], keys[5], stream))
 
 
 def test_a_fact_is_appended_once_and_wakes_the_leader(redis_client):

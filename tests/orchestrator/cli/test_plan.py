@@ -1,0 +1,75 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).parents[3] / "examples"
+
+
+def shakeout(*words):
+    return subprocess.run(
+        [sys.executable, "-m", "orchestrator", *words],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("name", ["quickstart", "prelaunch", "gameday"])
+def test_every_example_plans(name):
+    done = shakeout("plan", str(EXAMPLES / f"{name}.yaml"))
+    assert done.returncode == 0, done.stderr
+    assert "What can be decided" in done.stdout
+    assert "\x1b" not in done.stdout
+
+
+def test_the_quickstarts_plan_says_what_is_known_beforehand():
+    said = shakeout("plan", str(EXAMPLES / "quickstart.yaml"), "--workers", "2").stdout
+    for words in (
+        "3 phases, 60 s and what takes as long as it takes, about 2,334 requests, seed 7",
+        "assumed fleet: 2 workers on this machine",
+        "peak-load: about 90 of the requests are warm-up (3 s), not judged",
+        "steady: losing a worker leaves a gap of up to 11 s, up to 110 requests",
+        "600 requests can carry 99%; 99.9% would take 4,603",
+        "the process of the demo target chat",
+        "█",
+    ):
+        assert words in said
+
+
+def test_json_is_the_same_with_types():
+    said = json.loads(shakeout("plan", str(EXAMPLES / "quickstart.yaml"), "--json", "--workers", "3").stdout)
+    assert (said["campaign"], said["seed"], len(said["fleet"])) == ("quickstart", 7, 3)
+    assert said["phases"][2]["activities"][0]["requests"] == 600
+    assert said["phases"][2]["activities"][0]["requests_exact"] is True
+    assert said["phases"][1]["faults"][0]["at_s"] == 15
+
+
+def test_set_changes_the_plan():
+    file = str(EXAMPLES / "quickstart.yaml")
+    path = "phases[2].activities[0].duration=60s"
+    said = json.loads(shakeout("plan", file, "--json", "--set", path).stdout)
+    assert said["phases"][2]["requests"] == 1200
+
+
+def test_a_wrong_file_is_refused_with_every_problem(tmp_path):
+    file = tmp_path / "c.yaml"
+    file.write_text("campaign: c\nphases: []\n")
+    done = shakeout("plan", str(file))
+    assert done.returncode == 2
+    assert "targets" in done.stderr
+    assert "phases" in done.stderr
+    assert done.stdout == ""
+
+
+def test_a_broken_golden_set_is_refused(tmp_path):
+    text = (EXAMPLES / "quickstart.yaml").read_text()
+    (tmp_path / "golden").mkdir()
+    (tmp_path / "golden" / "chat.jsonl").write_text("{not json\n")
+    (tmp_path / "c.yaml").write_text(text)
+    done = shakeout("plan", str(tmp_path / "c.yaml"))
+    assert done.returncode == 2
+    assert "chat.jsonl" in done.stderr
