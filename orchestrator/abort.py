@@ -5,7 +5,8 @@ from orchestrator.aggregate.totals import Aggregate
 from orchestrator.campaign.models import Campaign
 from orchestrator.facts import State
 from orchestrator.plan import Plan
-from orchestrator.slo.abort import DEFAULT_WINDOW_S, breached
+from orchestrator.slo.abort import breached
+from orchestrator.slo.expressions import DEFAULT_WINDOW_S
 
 
 def breach_of(campaign: Campaign, plan: Plan, state: State, aggregate: Aggregate, *, now_s: float) -> str:

@@ -6,27 +6,29 @@ journal and the parts, and stands where this one stood.
 
 import logging
 from dataclasses import dataclass, field
-
-import msgspec
+from typing import TYPE_CHECKING
 
 from orchestrator import decide as d
 from orchestrator.abort import breach_of
 from orchestrator.aggregate.evidence import fault_spans
-from orchestrator.aggregate.parts import encode_part, restore
 from orchestrator.aggregate.totals import FINE_FOR_S, Aggregate
 from orchestrator.campaign.load import load_campaign_text
 from orchestrator.campaign.models import Campaign
 from orchestrator.dispatch import Sender
 from orchestrator.facts import State, fold
+from orchestrator.intake import Intake
 from orchestrator.judging import Golden, PhaseResult, judge_campaign, judge_phase
 from orchestrator.outcome import Outcome
 from orchestrator.plan import Plan, plan_of
 from orchestrator.results import Results
 from orchestrator.specs import spec_of
-from orchestrator.store import Entry, JournalMovedError, Shard, Store, decode_snapshot
-from orchestrator.verdict import CampaignVerdict
+from orchestrator.store import Entry, JournalMovedError, Shard, Store
+from orchestrator.verdict import CampaignVerdict, skipped
 from workers.contract import facts as f
 from workers.contract.spec import ShardTask, encode_spec
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 CHECKPOINT_EVERY_S = 5.0
 TASK_LIVES_S = 60.0
@@ -40,7 +42,10 @@ log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class CampaignRun:
-    """`interval`: what came since the last checkpoint. `read`: shard -> last snapshot entry id read."""
+    """`entries`: the journal so far. `done`: effects that this leader has had. `judged`: phases already over.
+
+    `writing`: the results on their way to the runs URL, by name.
+    """
 
     id: str
     store: Store
@@ -48,20 +53,23 @@ class CampaignRun:
     send: Sender
     campaign: Campaign
     plan: Plan
+    intake: Intake
     state: State = field(default_factory=State)
     entries: list[Entry] = field(default_factory=list)
-    aggregate: Aggregate = field(default_factory=Aggregate)
-    interval: Aggregate = field(default_factory=Aggregate)
-    read: dict[Shard, str] = field(default_factory=dict)
     cards: dict[str, f.WorkerCard] = field(default_factory=dict)
     judged: dict[str, PhaseResult] = field(default_factory=dict)
     done: set[object] = field(default_factory=set)
     specs: dict[str, str] = field(default_factory=dict)
-    parts: int = 0
     checkpointed_s: float = 0.0
     breach: str = ""
     breach_checked_s: int = 0
+    writing: "Future[dict[str, bytes]] | None" = None
     finished: bool = False
+
+    @property
+    def aggregate(self) -> Aggregate:
+        """Everything measured so far."""
+        return self.intake.aggregate
 
     @property
     def submitted(self) -> f.Submitted:
@@ -77,22 +85,23 @@ class CampaignRun:
         self._read_snapshots()
         self.cards.update({card.worker: card for card in fleet})
         self._check_breach(now_s)
+        seen = d.Seen(
+            fleet=fleet,
+            busy=busy,
+            leases=self.store.leases(self.id),
+            seqs=self.aggregate.seqs(),
+            rows_done={key: tuple(one.cases) for key, one in self.aggregate.activities.items() if one.cases},
+            breach=self.breach,
+            leading_since_s=leading_since_s,
+        )
         for _ in range(MOST_ROUNDS):
-            seen = d.Seen(
-                fleet=fleet,
-                busy=busy,
-                leases=self.store.leases(self.id),
-                seqs=self.aggregate.seqs(),
-                rows_done={
-                    key: tuple(one.cases) for key, one in self.aggregate.activities.items() if one.cases
-                },
-                breach=self.breach,
-                leading_since_s=leading_since_s,
-            )
             if not self._act(d.decide(self.state, self.plan, seen, now_s), now_s):
                 break
         if now_s - self.checkpointed_s >= CHECKPOINT_EVERY_S:
-            self._checkpoint(now_s)
+            try:
+                self._checkpoint(now_s)
+            except OSError as error:
+                log.warning("campaign %s: no part can be written now: %s", self.id, error)
         if self.state.ended is not None and not self.finished:
             self._finish(now_s)
 
@@ -102,8 +111,15 @@ class CampaignRun:
 
     def result(self) -> tuple[tuple[PhaseResult, ...], CampaignVerdict]:
         """All phases and the campaign's verdict."""
-        phases = self.phase_results()
+        phases = (*self.phase_results(), *self._never_begun())
         return phases, judge_campaign(phases, self.state)
+
+    def _never_begun(self) -> tuple[PhaseResult, ...]:
+        """Phases that a campaign which was stopped did not come to."""
+        if self.state.aborting is None:
+            return ()
+        names = [phase.name for phase in self.plan.phases if not self._is_over(phase.name)]
+        return tuple(PhaseResult(name, skipped(name, "the campaign was stopped before it")) for name in names)
 
     def busy(self) -> dict[str, int]:
         """Engine slots that its live attempts hold, by worker."""
@@ -141,14 +157,14 @@ class CampaignRun:
         self.entries.append(entry)
         self.state = fold(self.state, entry.fact)
         if isinstance(entry.fact, f.Placed):
-            self.read.setdefault((entry.fact.activity, entry.fact.shard), "0-0")
+            self.intake.expect((entry.fact.activity, entry.fact.shard))
 
     def _read_snapshots(self) -> None:
-        for shard, id_, body in self.store.snapshots(self.id, self.read):
-            snapshot = decode_snapshot(body)
-            if self.aggregate.absorb(snapshot):
-                self.interval.absorb(snapshot)
-            self.read[shard] = id_
+        """Add up what came; a phase that was judged is over, so that a successor judges it the same."""
+        self.intake.take(shard for shard in self.state.shards if not self._is_over(self._phase_of(shard)))
+
+    def _phase_of(self, shard: Shard) -> str:
+        return self.state.attempts[self.state.shards[shard][0]].phase
 
     def _check_breach(self, now_s: float) -> None:
         """`abort_if`, each second; what it once said stands."""
@@ -165,15 +181,10 @@ class CampaignRun:
             match action:
                 case d.Say(id_, fact):
                     said = self._say(id_, fact) or said
+                case d.Lose():
+                    said = self._lose(action) or said
                 case d.Judge(phase):
-                    result = self._judge(phase)
-                    fact = f.PhaseEnded(
-                        phase=phase,
-                        verdict=result.verdict.verdict or "invalid",
-                        reasons=result.verdict.reasons,
-                        at_s=now_s,
-                    )
-                    said = self._say(f"phase:{phase}:ended", fact) or said
+                    said = self._end_phase(phase, now_s) or said
                 case d.Finish():
                     _, verdict = self.result()
                     final = "aborted" if self._aborted_by_person() else verdict.verdict
@@ -184,6 +195,19 @@ class CampaignRun:
                 case _:
                     self._once(action, now_s)
         return said
+
+    def _end_phase(self, phase: str, now_s: float) -> bool:
+        """Judge it on numbers that are kept, so that whoever judges it again says the same."""
+        self._checkpoint(now_s)
+        self.judged.pop(phase, None)
+        result = self._judge(phase)
+        fact = f.PhaseEnded(
+            phase=phase,
+            verdict=result.verdict.verdict or "invalid",
+            reasons=result.verdict.reasons,
+            at_s=now_s,
+        )
+        return self._say(f"phase:{phase}:ended", fact)
 
     def _aborted_by_person(self) -> bool:
         return self.state.aborting is not None and self.state.aborting.verdict == "aborted"
@@ -199,6 +223,10 @@ class CampaignRun:
             return False
         self._fold(Entry(entry, fact))
         return True
+
+    def _lose(self, action: d.Lose) -> bool:
+        taken = self.store.revoke_seen(self.id, action.attempt, renewed_s=action.renewed_s)
+        return taken and self._say(f"{action.attempt}:lost", action.fact)
 
     def _once(self, action: d.Send | d.Tell | d.Revoke, now_s: float) -> None:
         """Effects outside the journal: each once in this leader's life, again after a restart."""
@@ -216,9 +244,6 @@ class CampaignRun:
     def _task(self, id_: str, now_s: float) -> ShardTask:
         attempt = self.state.attempts[id_]
         activity = self.plan.activity(attempt.activity)
-        placed = next(
-            e.fact for e in reversed(self.entries) if isinstance(e.fact, f.Placed) and e.fact.attempt == id_
-        )
         return ShardTask(
             campaign=self.id,
             activity=attempt.activity,
@@ -232,7 +257,7 @@ class CampaignRun:
             kind=activity.kind,
             expires_s=now_s + TASK_LIVES_S,
             probe=attempt.shard == 0 and activity.needs_engine and attempt.from_s is None,
-            skip_rows=placed.skip_rows,
+            skip_rows=attempt.skip_rows,
         )
 
     def _spec(self, activity: str) -> str:
@@ -255,19 +280,10 @@ class CampaignRun:
     # keeping
 
     def _checkpoint(self, now_s: float) -> None:
-        """Interval part, then watermark, then trim: in this order nothing can fall between."""
+        """Keep what was taken in. Raises OSError where no part can be written now."""
         self.checkpointed_s = now_s
-        if not self.interval.activities:
-            return
-        # the epoch in the name keeps a stalled leader from writing over its successor's part
-        name = f"{self.parts + 1:06d}-{self.store.epoch}.part"
-        self.results.put_part(self.id, name, encode_part(self.interval))
-        trim = [(shard, id_) for shard, id_ in self.read.items() if id_ != "0-0"]
-        totals = msgspec.json.encode({key: one.outcomes() for key, one in self.aggregate.activities.items()})
-        self.store.checkpoint(self.id, totals=totals, part=name, seqs=self.aggregate.seqs(), trim=trim)
-        self.parts += 1
-        self.interval = Aggregate()
-        self._coarsen(now_s)
+        if self.intake.keep():
+            self._coarsen(now_s)
 
     def _coarsen(self, now_s: float) -> None:
         """Sketches older than 15 min share their 10 s, unless a fault was near.
@@ -285,8 +301,15 @@ class CampaignRun:
             self.aggregate.of(activity.key).coarsen(before_s=int(now_s - start_s) - FINE_FOR_S, keep=keep)
 
     def _finish(self, now_s: float) -> None:
-        """Write the results and let the campaign go."""
-        self._checkpoint(now_s)
+        """Write the results beside the loop, which others wait for; once they stand, let the campaign go."""
+        if self.writing is None:
+            self.writing = self._start_write(now_s)
+        if self.writing.done():
+            self.store.finish(self.id, at_s=now_s, results=self.writing.result(), shards=self.state.shards)
+            self.results.drop_parts(self.id)
+            self.finished = True
+
+    def _start_write(self, now_s: float) -> "Future[dict[str, bytes]]":
         phases, verdict = self.result()
         outcome = Outcome(
             id=self.id,
@@ -304,8 +327,7 @@ class CampaignRun:
             started_s=self.submitted.at_s,
             ended_s=self.state.ended.at_s if self.state.ended is not None else now_s,
         )
-        self.store.finish(self.id, at_s=now_s, results=self.results.write(outcome))
-        self.finished = True
+        return self.results.start_write(outcome)
 
 
 def open_run(id_: str, *, store: Store, results: Results, send: Sender) -> CampaignRun | None:
@@ -318,14 +340,9 @@ def open_run(id_: str, *, store: Store, results: Results, send: Sender) -> Campa
         return None
     said = entries[0].fact
     campaign = load_campaign_text(said.text, base=None, sets=said.sets).campaign
-    run = CampaignRun(id_, store, results, send, campaign, plan_of(campaign, seed=said.seed))
+    plan = plan_of(campaign, seed=said.seed)
+    run = CampaignRun(id_, store, results, send, campaign, plan, Intake(id_, store, results))
     for entry in entries:
         run._fold(entry)  # noqa: SLF001  # the same room
-    names = store.parts(id_)
-    run.aggregate = restore(results.part(id_, name) for name in names)
-    run.parts = len(names)
-    for attempt in run.state.attempts.values():
-        seq = run.aggregate.of(attempt.activity).attempts.get(attempt.id)
-        if seq is not None:
-            run.read[attempt.activity, attempt.shard] = f"{attempt.number}-{seq.seq}"
+    run.intake.restore(run.state.attempts.values())
     return run

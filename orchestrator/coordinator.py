@@ -7,6 +7,8 @@ import logging
 import threading
 import time
 import traceback
+from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import redis
@@ -16,26 +18,29 @@ from orchestrator.dispatch import Sender, sender
 from orchestrator.live import live_view
 from orchestrator.live_slos import SloWatch
 from orchestrator.results import ERROR, Results
-from orchestrator.store import NotLeadingError, Store
+from orchestrator.store import AWAY, JournalMovedError, NotLeadingError, Store
 from workers.contract import facts as f
-from workers.contract import names
 
 TICK_S = 0.1
 """The longest the loop waits for news: start orders and hand-overs are as late as this at most."""
 LEAD_EVERY_S = 0.5
 SHOW_EVERY_S = 0.5
 RETRY_S = 0.2
-MOST_FAILURES = 3
-"""After so many steps in a row that broke.
-
-A campaign ends as an internal error instead of holding up the others.
-"""
+MOST_FAILURES = 5
+"""After so many steps in a row that broke a campaign ends as an internal error."""
+LONGEST_STEP_S = 120.0
+"""A step may last longer than the lead's lease (8 h of parts are read again), but one this long hangs."""
+REST_S = 2.0
+"""Between two of them: a store of results that hiccups has 8 s."""
 log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
 class Coordinator:
-    """One coordinator's memory; all of it can be rebuilt from Redis and the runs URL."""
+    """One coordinator's memory; all of it can be rebuilt from Redis and the runs URL.
+
+    `failures`: campaign -> steps in a row that broke. `rests`: campaign -> monotonic time of its next try.
+    """
 
     store: Store
     results: Results
@@ -43,8 +48,11 @@ class Coordinator:
     runs: dict[str, CampaignRun] = field(default_factory=dict)
     watches: dict[str, SloWatch] = field(default_factory=dict)
     failures: dict[str, int] = field(default_factory=dict)
+    rests: dict[str, float] = field(default_factory=dict)
+    stands_by: bool = False
     leading_since_s: float | None = None
     led_at: float = 0.0
+    ticked_at: float = 0.0
     shown_at: float = 0.0
     inbox: str = "$"
 
@@ -52,16 +60,18 @@ class Coordinator:
 def serve(*, broker: str, results: Results, stop: threading.Event) -> None:
     """Coordinate until `stop`; survives the loss of Redis and of the lead."""
     me = Coordinator(Store(broker), results, sender(broker))
+    threading.Thread(target=_hold_lead, args=(me, stop), name="lead", daemon=True).start()
     while not stop.is_set():
+        me.ticked_at = time.monotonic()
         try:
             if _keep_lead(me):
                 _tick(me)
             else:
                 stop.wait(LEAD_EVERY_S)
         except NotLeadingError:
-            log.warning("another coordinator leads now")
+            log.warning("the lead was lost in the middle of a step; nothing more was written")
             _forget(me)
-        except (redis.ConnectionError, redis.TimeoutError) as error:
+        except AWAY as error:
             log.warning("Redis does not answer: %s", error)
             # leases could not be renewed while it was away: judge nobody for one whole lease
             me.leading_since_s = None
@@ -72,18 +82,31 @@ def serve(*, broker: str, results: Results, stop: threading.Event) -> None:
         log.warning("the lead could not be given back; it ends by itself")
 
 
+def _hold_lead(me: Coordinator, stop: threading.Event) -> None:
+    """Renew the lead while a step takes long; what is written is fenced all the same."""
+    while not stop.wait(LEAD_EVERY_S):
+        busy_s = time.monotonic() - me.ticked_at
+        if me.leading_since_s is not None and LEAD_EVERY_S < busy_s < LONGEST_STEP_S:
+            with suppress(redis.RedisError):  # the loop notices by itself
+                me.store.renew()
+
+
 def _keep_lead(me: Coordinator) -> bool:
     now = time.monotonic()
     if me.leading_since_s is not None and now - me.led_at < LEAD_EVERY_S:
         return True
     before = me.store.epoch
     if not me.store.lead():
+        if not me.stands_by:
+            log.info("standing by: another coordinator leads")
+        me.stands_by = True
         _forget(me)
         return False
+    me.stands_by = False
     me.led_at = now
     if before != me.store.epoch:
         log.info("leading, epoch %d", me.store.epoch)
-        me.runs.clear()
+        _forget(me)  # leases too: nobody could renew one while nobody led
     if me.leading_since_s is None:
         me.leading_since_s = me.store.now_s()
         me.inbox = me.store.inbox_end()
@@ -97,49 +120,61 @@ def _forget(me: Coordinator) -> None:
 
 def _tick(me: Coordinator) -> None:
     """One round over all live campaigns, then a short wait for news."""
-    now_s = me.store.now_s()
-    fleet = me.store.fleet(now_s)
+    fleet = me.store.fleet(me.store.now_s())
     live = me.store.campaigns()
+    shows = time.monotonic() - me.shown_at >= SHOW_EVERY_S
     for id_ in live:
-        if id_ not in me.runs:
-            run = open_run(id_, store=me.store, results=me.results, send=me.send)
-            if run is None:
-                continue
-            me.runs[id_] = run
-        _step(me, me.runs[id_], fleet, now_s)
-    for id_ in [id_ for id_ in me.runs if id_ not in live or me.runs[id_].finished]:
-        del me.runs[id_]
-    if time.monotonic() - me.shown_at >= SHOW_EVERY_S:
+        if time.monotonic() >= me.rests.get(id_, 0.0):
+            _guarded(me, id_, fleet, shows=shows)
+    if shows:
         me.shown_at = time.monotonic()
-        for run in me.runs.values():
-            me.store.show(run.id, live_view(run, now_s, me.watches.setdefault(run.id, SloWatch())))
+    for known in (me.runs, me.watches, me.failures, me.rests):
+        for id_ in known.keys() - set(live):
+            del known[id_]
     me.inbox = me.store.wait(after=me.inbox, timeout_s=TICK_S)
 
 
-def _step(me: Coordinator, run: CampaignRun, fleet: tuple[f.WorkerCard, ...], now_s: float) -> None:
-    """One campaign's step; a campaign that breaks us does not break the others."""
-    busy: dict[str, int] = {}
-    for other in me.runs.values():
-        if other.id != run.id:
-            for worker, slots in other.busy().items():
-                busy[worker] = busy.get(worker, 0) + slots
+def _guarded(me: Coordinator, id_: str, fleet: tuple[f.WorkerCard, ...], *, shows: bool) -> None:
+    """The boundary between campaigns: one that cannot be coordinated must not hold up the rest.
+
+    What broke in the middle is opened again from its journal, as after a crash.
+    """
     try:
-        run.step(fleet=fleet, busy=busy, leading_since_s=me.leading_since_s or now_s, now_s=now_s)
-        me.failures.pop(run.id, None)
-    except (NotLeadingError, redis.ConnectionError, redis.TimeoutError):
+        _step(me, id_, fleet, shows=shows)
+        me.failures.pop(id_, None)
+    except (NotLeadingError, *AWAY):
         raise
     except Exception as error:
-        # the boundary between campaigns: one that cannot be coordinated must not hold up the rest
-        log.exception("campaign %s", run.id)
-        me.failures[run.id] = me.failures.get(run.id, 0) + 1
-        if me.failures[run.id] >= MOST_FAILURES:
-            _give_up(me, run, error, now_s)
+        log.exception("campaign %s", id_)
+        me.runs.pop(id_, None)
+        me.failures[id_] = me.failures.get(id_, 0) + 1
+        me.rests[id_] = time.monotonic() + REST_S
+        if me.failures[id_] >= MOST_FAILURES:
+            _give_up(me, id_, error)
 
 
-def _give_up(me: Coordinator, run: CampaignRun, error: Exception, now_s: float) -> None:
+def _step(me: Coordinator, id_: str, fleet: tuple[f.WorkerCard, ...], *, shows: bool) -> None:
+    run = me.runs.get(id_) or open_run(id_, store=me.store, results=me.results, send=me.send)
+    if run is None:
+        return
+    me.runs[id_] = run
+    busy: Counter[str] = Counter()
+    for other in me.runs.values():
+        if other.id != id_:
+            busy.update(other.busy())
+    now_s = me.store.now_s()  # the step before may have taken long
+    run.step(fleet=fleet, busy=busy, leading_since_s=me.leading_since_s or now_s, now_s=now_s)
+    if shows:
+        me.store.show(id_, live_view(run, now_s, me.watches.setdefault(id_, SloWatch())))
+
+
+def _give_up(me: Coordinator, id_: str, error: Exception) -> None:
+    now_s = me.store.now_s()
     where = traceback.extract_tb(error.__traceback__)[-1]
     why = f"{type(error).__name__}: {error} ({where.name}, line {where.lineno})"
-    me.store.client.delete(names.leases(run.id))  # nobody renews: every engine of it falls silent
-    me.store.say(run.id, id_="ended", fact=f.Ended(verdict="internal", reasons=(why,), at_s=now_s))
-    me.store.finish(run.id, at_s=now_s, results={ERROR: why.encode()})
-    me.runs.pop(run.id, None)
+    fact = f.Ended(verdict="internal", reasons=(why,), at_s=now_s)
+    try:
+        me.store.append(id_, last_id=me.store.journal_end(id_), id_="ended", fact=fact)
+    except JournalMovedError:
+        return  # next time
+    me.store.finish(id_, at_s=now_s, results={ERROR: why.encode()})

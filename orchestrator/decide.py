@@ -16,10 +16,7 @@ from workers.contract.names import CLAIM_WITHIN_S, FENCE_MARGIN_S, LEASE_S
 from workers.contract.spec import attempt_id
 
 START_MARGIN_S = 0.15
-"""Between the last `ready` and second 0.
-
-Orders must reach every worker (0.02 s here) and engines must wake.
-"""
+"""Between the last `ready` and second 0: orders must reach every worker (0.02 s here), engines must wake."""
 RESUME_MARGIN_S = 0.1
 NUMBERS_WITHIN_S = 15.0
 """How long a phase waits for the last snapshots of an attempt that is over; what is missing then is a gap."""
@@ -112,9 +109,7 @@ def decide(state: State, plan: Plan, seen: Seen, now_s: float) -> tuple[Action, 
 
     A fact said may make the rest moot, so callers fold and ask again.
     """
-    if state.submitted is None:
-        return ()
-    if state.ended is not None:
+    if state.submitted is None or state.ended is not None:
         return ()
     actions: list[Action] = [*_revocations(state), *_losses(state, plan, seen, now_s)]
     name = state.current_phase()
@@ -340,7 +335,7 @@ def _cannot_begin(state: State, plan: Plan, phase: PhasePlan, seen: Seen, now_s:
     attempts = [attempt for attempt in state.attempts.values() if attempt.phase == phase.name]
     for attempt in attempts:
         if attempt.exited is not None and attempt.exited.outcome in ("refused", "error"):
-            return f"phase {phase.name}: {attempt.activity} on worker {attempt.worker}: {attempt.exited.why}"
+            return f"phase {phase.name}: {_which(attempt, plan)}: {attempt.exited.why}"
     for activity in phase.activities:
         prints = {a.fingerprint for a in attempts if a.activity == activity.key and a.status == "ready"}
         if len(prints) > 1:
@@ -356,7 +351,7 @@ def _cannot_begin(state: State, plan: Plan, phase: PhasePlan, seen: Seen, now_s:
 def _unmet(state: State, plan: Plan, phase: PhasePlan, seen: Seen) -> list[str]:
     """What a phase that did not begin was waiting for."""
     waiting = [
-        f"{attempt.activity} on worker {attempt.worker}: {attempt.not_ready or 'not ready'}"
+        f"{_which(attempt, plan)}: {attempt.not_ready or 'not ready'}"
         for attempt in _live(state, phase)
         if attempt.status != "ready"
     ]
@@ -364,6 +359,11 @@ def _unmet(state: State, plan: Plan, phase: PhasePlan, seen: Seen) -> list[str]:
         return sorted(set(waiting))
     placement = place_phase(phase.activities, seen.fleet, busy=seen.busy, seed=plan.seed)
     return list(placement.unmet) or ["its workers were lost before they were ready"]
+
+
+def _which(attempt: Attempt, plan: Plan) -> str:
+    target = plan.activity(attempt.activity).target
+    return f"{attempt.activity} on worker {attempt.worker}{f', target {target}' if target else ''}"
 
 
 def _over(state: State, phase: PhasePlan, now_s: float) -> bool:
@@ -381,10 +381,7 @@ def _over(state: State, phase: PhasePlan, now_s: float) -> bool:
 
 
 def _numbers_in(state: State, phase: PhasePlan, seen: Seen, now_s: float) -> bool:
-    """Whether the last snapshot of every attempt that said its number has been folded.
-
-    Or waited for long enough.
-    """
+    """Whether the last snapshot of every attempt that said its number is folded, or was waited for."""
     for attempt in state.attempts.values():
         if attempt.phase != phase.name or attempt.exited is None:
             continue

@@ -5,6 +5,8 @@ from collections.abc import Callable
 import msgspec
 from celery import Celery
 from celery.utils.nodenames import worker_direct
+from kombu.exceptions import OperationalError
+from redis import ConnectionError as AwayError
 
 from workers.contract import names
 from workers.contract.broker import celery_settings
@@ -14,9 +16,9 @@ Sender = Callable[[ShardTask], None]
 
 
 def sender(broker: str) -> Sender:
-    """What puts a shard's task into its worker's queue.
+    """What puts a shard's task into its worker's queue; sending twice is harmless, only one claim succeeds.
 
-    Sending twice is harmless, only one claim succeeds.
+    It raises redis.ConnectionError while Redis is away.
     """
     app = Celery("shakeout", set_as_current=False)
     app.conf.update(celery_settings(broker))
@@ -25,12 +27,15 @@ def sender(broker: str) -> Sender:
 
 
 def _send(app: Celery, task: ShardTask) -> None:
-    app.send_task(
-        names.TASK.format(kind=task.kind),
-        args=[msgspec.to_builtins(task)],
-        queue=worker_direct(task.worker),  # type: ignore[arg-type]  # a Queue is what declares it
-        task_id=f"{task.campaign}/{task.attempt}",
-        shadow=f"{task.campaign} / {task.activity} / shard {task.shard + 1} of {task.of}",
-        retry=False,
-        ignore_result=True,
-    )
+    try:
+        app.send_task(
+            names.TASK.format(kind=task.kind),
+            args=[msgspec.to_builtins(task)],
+            queue=worker_direct(task.worker),  # type: ignore[arg-type]  # a Queue is what declares it
+            task_id=f"{task.campaign}/{task.attempt}",
+            shadow=f"{task.campaign} / {task.activity} / shard {task.shard + 1} of {task.of}",
+            retry=False,
+            ignore_result=True,
+        )
+    except OperationalError as error:
+        raise AwayError(f"task {task.attempt} could not be sent: {error}") from error

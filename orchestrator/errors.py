@@ -15,10 +15,6 @@ class UsageError(ShakeoutError):
     """The command was called in a way that cannot work; exit 2."""
 
 
-class LostContactError(ShakeoutError):
-    """Redis cannot be reached, or does not answer; exit 6."""
-
-
 class ExpressionError(ShakeoutError):
     """An expression cannot be read, or stands where its form is not allowed.
 

@@ -6,7 +6,10 @@ The first terminal fact of an attempt in stream order wins; whatever is said of 
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from msgspec.structs import replace as replace_fields
+
 from workers.contract import facts as f
+from workers.contract.names import FENCE_MARGIN_S
 
 Status = Literal["placed", "claimed", "waiting", "ready", "running", "over"]
 
@@ -165,8 +168,10 @@ def _fold_attempt(
     state: State, fact: f.Claimed | f.NotReady | f.Ready | f.Resumed | f.Lost | f.Exited
 ) -> State:
     attempt = state.attempts.get(fact.attempt)
-    if attempt is None or not attempt.live:
+    if attempt is None:
         return state
+    if not attempt.live:
+        return _silent_sooner(state, attempt, fact)
     if attempt.status == "running" and isinstance(fact, f.Claimed | f.NotReady | f.Ready):
         # said again after a failover: nothing goes back to before its start
         return state
@@ -186,3 +191,12 @@ def _fold_attempt(
         case f.Exited():
             attempt = replace(attempt, status="over", exited=fact)
     return replace(state, attempts={**state.attempts, fact.attempt: attempt})
+
+
+def _silent_sooner(state: State, attempt: Attempt, fact: f.Fact) -> State:
+    """A lost attempt stays lost; but who witnessed its end brings the fence forward to it."""
+    if attempt.lost is None or not isinstance(fact, f.Exited) or not fact.silent_s:
+        return state
+    fence_s = min(attempt.lost.fence_s, fact.silent_s + FENCE_MARGIN_S)
+    lost = replace_fields(attempt.lost, fence_s=fence_s)
+    return replace(state, attempts={**state.attempts, attempt.id: replace(attempt, lost=lost)})

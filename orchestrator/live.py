@@ -124,13 +124,7 @@ def _activity(
     ]
     latency = merge_all(row.sketches.get("latency", EMPTY) for row in recent)
     span_s = max(1.0, min(RECENT_S, elapsed_s))
-    done = (
-        len(totals.cases) / cases
-        if cases
-        else elapsed_s / activity.duration_s
-        if activity.duration_s
-        else 0.0
-    )
+    done = sent / cases if cases else elapsed_s / activity.duration_s if activity.duration_s else 0.0
     waits = sorted({attempt.not_ready for attempt in attempts if attempt.not_ready})
     return LiveActivity(
         key=activity.key,

@@ -1,6 +1,4 @@
-"""The embedded fleet of `run`.
-
-Valkey, coordinator, workers and demo target on this machine, for one campaign.
+"""The embedded fleet of `run`: Valkey, coordinator, workers and demo targets here, for one campaign.
 
 Every process dies with this one, even if it is killed: each has its parent-death signal, and engines have
 theirs. All files are under the run's folder; the password of Valkey goes over stdin and the environment,

@@ -2,6 +2,8 @@
 
 import json
 import posixpath
+import secrets
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +19,9 @@ from workers.contract.facts import encode_fact
 
 ERROR = "error.txt"
 """Name of the result of a campaign whose results could not be made or written: why not."""
+
+
+_WRITER = ThreadPoolExecutor(1, thread_name_prefix="results")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +47,10 @@ class Results:
         system, path = _at(posixpath.join(self.place(campaign), "parts", name))
         body: bytes = system.cat_file(path)
         return body
+
+    def start_write(self, outcome: Outcome) -> "Future[dict[str, bytes]]":
+        """`write` in a thread beside, one campaign after the other."""
+        return _WRITER.submit(self.write, outcome)
 
     def write(self, outcome: Outcome) -> dict[str, bytes]:
         """Make and write every result of an ended campaign.
@@ -84,12 +93,13 @@ class Results:
     def _put(self, url: str, body: bytes) -> None:
         system, path = _at(url)
         system.makedirs(posixpath.dirname(path), exist_ok=True)
+        new = f"{path}.{secrets.token_hex(4)}.new"  # a leader that stalled may write the same file
         try:
-            system.pipe_file(f"{path}.new", body)
-            system.mv(f"{path}.new", path)
+            system.pipe_file(new, body)
+            system.mv(new, path)
         except OSError:
             with suppress(OSError):
-                system.rm(f"{path}.new")
+                system.rm(new)
             raise
 
 

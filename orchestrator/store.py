@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
+import redis
 
 from workers.contract import names, scripts
 from workers.contract import snapshot as snap
@@ -20,17 +21,28 @@ from workers.contract.facts import Fact, WorkerCard, decode_fact, encode_fact
 SNAPSHOTS_AT_ONCE = 500
 ORDERS_KEPT = 10_000
 KEPT = (
-    names.journal,
-    names.fact_ids,
     names.claims,
     names.leases,
+    names.results,
+    names.journal,
+    names.fact_ids,
     names.durable,
     names.checkpoint,
     names.specs,
-    names.results,
 )
-"""Keys of a campaign that outlive it for a day."""
-SCRIPTS = ("LEAD_ACQUIRE", "LEAD_RENEW", "LEAD_RELEASE", "LEAD_APPEND", "LEAD_REVOKE", "CHECKPOINT", "FACT")
+"""Keys of a campaign that outlive it for a day; the first three are those that LEAD_FINISH changes."""
+SCRIPTS = (
+    "LEAD_ACQUIRE", "LEAD_RENEW", "LEAD_RELEASE", "LEAD_APPEND", "LEAD_REVOKE", "LEAD_FINISH", "CHECKPOINT",
+    "FACT",
+)  # fmt: skip
+AWAY = (
+    redis.ConnectionError,
+    redis.TimeoutError,
+    redis.exceptions.ReadOnlyError,
+    redis.exceptions.OutOfMemoryError,
+)
+"""What a call raises while Redis is gone, loading, failing over or full: nothing that a campaign has done."""
+_LEASE_MS = round(names.LEADER_LEASE_S * 1000)
 Shard = tuple[str, int]
 """(activity, number of the shard)."""
 _CARD = msgspec.json.Decoder(WorkerCard)
@@ -60,6 +72,7 @@ class Store:
         self.client: Any = client(broker)
         self.nonce = uuid.uuid4().hex
         self.epoch = 0
+        self._server = ""
         self._scripts = {name: self.client.register_script(getattr(scripts, name)) for name in SCRIPTS}
 
     def now_s(self) -> float:
@@ -74,14 +87,22 @@ class Store:
     # the lead
 
     def lead(self) -> bool:
-        """Take or keep the lead; False where another coordinator has it."""
-        lease_ms = round(names.LEADER_LEASE_S * 1000)
-        if self.epoch:
-            kept = self._run("LEAD_RENEW", [names.LEADER], [self.epoch, self.nonce, lease_ms])
-            if kept == 1:
-                return True
-        self.epoch = self._run("LEAD_ACQUIRE", [names.LEADER, names.EPOCH], [self.nonce, lease_ms])
+        """Take or keep the lead; False where another coordinator has it.
+
+        A server that is another than a moment ago may lack what the old one acknowledged: a higher epoch is
+        taken then, so that the journal is read again from its beginning.
+        """
+        server = self.run_id()
+        if server != self._server:
+            self.release()
+            self._server = server
+        if not self.renew():
+            self.epoch = self._run("LEAD_ACQUIRE", [names.LEADER, names.EPOCH], [self.nonce, _LEASE_MS])
         return self.epoch > 0
+
+    def renew(self) -> bool:
+        """Keep the lead if it is still ours; any thread may."""
+        return bool(self._run("LEAD_RENEW", [names.LEADER], [self.epoch, self.nonce, _LEASE_MS]) == 1)
 
     def release(self) -> None:
         """Give the lead back, so that a standby need not wait for the lease."""
@@ -103,10 +124,22 @@ class Store:
         return None if answer == -3 else bytes(answer).decode()
 
     def revoke(self, campaign: str, attempt: str) -> None:
-        """Take an attempt's lease away for good. Raises NotLeadingError."""
+        """Take an attempt's lease away for good, whatever it is. Raises NotLeadingError."""
+        self._revoke(campaign, attempt, "*")
+
+    def revoke_seen(self, campaign: str, attempt: str, *, renewed_s: float | None) -> bool:
+        """Take a lease away for good if it was not renewed (None: not claimed) since it was seen.
+
+        False where it was. Raises NotLeadingError.
+        """
+        return self._revoke(campaign, attempt, "" if renewed_s is None else str(round(renewed_s * 1000)))
+
+    def _revoke(self, campaign: str, attempt: str, seen: str) -> bool:
         keys = [names.LEADER, names.leases(campaign), names.claims(campaign)]
-        if self._run("LEAD_REVOKE", keys, [self.epoch, self.nonce, attempt]) == -1:
+        answer = self._run("LEAD_REVOKE", keys, [self.epoch, self.nonce, attempt, seen])
+        if answer == -1:
             raise NotLeadingError
+        return bool(answer == 1)
 
     def say(self, campaign: str, *, id_: str, fact: Fact) -> bool:
         """Append a person's fact; False where it was said before."""
@@ -124,6 +157,10 @@ class Store:
         entries = self.client.xrange(names.journal(campaign), min=f"({after}")
         return [Entry(id_.decode(), decode_fact(fields[b"f"])) for id_, fields in entries]
 
+    def journal_end(self, campaign: str) -> str:
+        """The newest id of a journal, be it readable or not; "0-0" for an empty one."""
+        return self._newest(names.journal(campaign)) or "0-0"
+
     def wait(self, *, after: str, timeout_s: float) -> str:
         """Block until a worker or a person said something, or the time is over.
 
@@ -134,8 +171,11 @@ class Store:
 
     def inbox_end(self) -> str:
         """The newest id of the inbox."""
-        last = self.client.xrevrange(names.INBOX, count=1)
-        return last[0][0].decode() if last else "0-0"
+        return self._newest(names.INBOX) or "0-0"
+
+    def _newest(self, stream: str) -> str:
+        last = self.client.xrevrange(stream, count=1)
+        return last[0][0].decode() if last else ""
 
     def fleet(self, now_s: float) -> tuple[WorkerCard, ...]:
         """Cards of the workers that are alive, by name."""
@@ -205,19 +245,21 @@ class Store:
         """Publish the state for those who watch."""
         self.client.set(names.live(campaign), live, ex=round(names.RESULTS_KEPT_S))
 
-    def finish(self, campaign: str, *, at_s: float, results: Mapping[str, bytes]) -> None:
-        """Move an ended campaign out of the live ones.
+    def finish(
+        self, campaign: str, *, at_s: float, results: Mapping[str, bytes], shards: Iterable[Shard] = ()
+    ) -> None:
+        """Move an ended campaign out of the live ones, in one fenced step.
 
-        Its journal, results and leases expire by themselves.
+        What is left of it expires by itself; its attempts, should any still work, lose their leases.
+        Raises NotLeadingError.
         """
-        pipe = self.client.pipeline(transaction=True)
-        if results:
-            pipe.hset(names.results(campaign), mapping=dict(results))
-        pipe.zadd(names.FINISHED, {campaign: at_s})
-        pipe.zrem(names.CAMPAIGNS, campaign)
-        for key in KEPT:
-            pipe.expire(key(campaign), round(names.RESULTS_KEPT_S))
-        pipe.execute()
+        keys = [names.LEADER, names.CAMPAIGNS, names.FINISHED]
+        keys += [key(campaign) for key in KEPT]
+        keys += [names.snapshots(campaign, *shard) for shard in shards]
+        files = [value for item in results.items() for value in item]
+        args = [self.epoch, self.nonce, campaign, at_s, round(names.RESULTS_KEPT_S), *files]
+        if self._run("LEAD_FINISH", keys, args) == -1:
+            raise NotLeadingError
 
     def _run(self, name: str, keys: list[str], args: list[Any]) -> Any:
         return self._scripts[name](keys=keys, args=args)

@@ -4,9 +4,10 @@ One list: `run` and `submit` refuse by it, `plan` prints it.
 """
 
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Final
 
 from orchestrator.campaign.arrivals import Lengths
+from orchestrator.campaign.checks.targets import works
 from orchestrator.campaign.models import (
     Activity,
     Campaign,
@@ -18,8 +19,6 @@ from orchestrator.campaign.models import (
     Target,
 )
 from orchestrator.slo.expressions import Alert, Gauge
-from workers import chaos, protocols
-from workers.contract.kinds import resolve
 
 AT_TOP: Final = ("priority", "share_target", "protect", "comparison", "gameday", "samples")
 IN_TRAFFIC: Final = ("locustfile", "split", "shadow", "sessions", "levels", "samples")
@@ -33,7 +32,7 @@ def unfinished(campaign: Campaign) -> tuple[str, ...]:
     for name, target in campaign.targets.items():
         if not isinstance(target, Target):
             continue
-        if not _works("workers.protocols", protocols.TABLE, target.protocol):
+        if not works("protocols", target.protocol):
             found.append(f"targets.{name}: protocol {target.protocol}")
         if target.tokenizer is not None:
             found.append(f"targets.{name}: tokenizer")
@@ -41,11 +40,6 @@ def unfinished(campaign: Campaign) -> tuple[str, ...]:
         for activity in phase.activities:
             found += [f"{phase.name}/{activity.name}: {what}" for what in _in_activity(activity)]
     return tuple(found)
-
-
-def _works(package: str, table: Any, name: str) -> bool:
-    """Every protocol and every fault says of itself whether it works."""
-    return bool(getattr(resolve(package, table, name), "works", False))
 
 
 def _in_activity(activity: Activity) -> Iterator[str]:
@@ -57,7 +51,7 @@ def _in_activity(activity: Activity) -> Iterator[str]:
             yield from (key for key in IN_REGRESSION if getattr(activity, key))
         case ChaosActivity():
             yield from (key for key in IN_CHAOS if getattr(activity, key))
-            if activity.fault is not None and not _works("workers.chaos", chaos.TABLE, activity.fault):
+            if activity.fault is not None and not works("chaos", activity.fault):
                 yield f"fault {activity.fault}"
             for expression in activity.expect:
                 if isinstance(expression.body, Alert | Gauge):

@@ -1,8 +1,9 @@
-"""What tests of several packages share: a real Valkey."""
+"""What tests of several packages share: a real Valkey, and small file systems."""
 
 import importlib.util
 import os
 import secrets
+import shutil
 import signal
 import socket
 import subprocess
@@ -109,3 +110,26 @@ def redis_client(shared_valkey: Valkey) -> Iterator[redis.Redis]:
     with shared_valkey.client() as client:
         client.flushall()
         yield client
+
+
+@pytest.fixture
+def mounted(tmp_path) -> Iterator[Callable[..., Path]]:
+    """Mounts a small file system of its own; skips where that is not allowed."""
+    places: list[Path] = []
+
+    def mount(options: str) -> Path:
+        place = tmp_path / f"mount-{len(places)}"
+        place.mkdir()
+        done = subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(place)], capture_output=True, check=False
+        )
+        if done.returncode:
+            pytest.skip(f"no file system can be mounted here: {done.stderr.decode().strip()}")
+        places.append(place)
+        return place
+
+    if shutil.which("mount") is None:
+        pytest.skip("there is no mount command")
+    yield mount
+    for place in places:
+        subprocess.run(["umount", "-l", str(place)], check=True)

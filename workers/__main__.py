@@ -9,7 +9,7 @@ import traceback
 import uuid
 from typing import TYPE_CHECKING
 
-from workers.demo_target import parent
+from workers import parent
 
 if TYPE_CHECKING:
     from workers.settings import Settings

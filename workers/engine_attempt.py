@@ -5,7 +5,6 @@ engine's counters: from its own final snapshot, or from the watermark file that 
 """
 
 import time
-import uuid
 from typing import Literal
 
 from workers.contract import snapshot as snapshots
@@ -32,12 +31,11 @@ def run_engine(
     task: ShardTask, spec: LoadSpec | RegressionSpec, worker: Worker, *, mailbox: Mailbox, task_id: str
 ) -> Exited:
     """Run the shard on one engine to its end. Raises ShakeoutWorkerError where it cannot even be prepared."""
-    marks = worker.settings.home / "marks" / worker.settings.name
-    marks.mkdir(parents=True, exist_ok=True)
-    mark = marks / uuid.uuid4().hex
+    mark = worker.register.mark()
     order = prepare(task, spec, worker, mark=mark)
     engine = worker.supervisor.acquire()
     try:
+        worker.register.begin(task, pid=engine.pid, mark=mark, timeout_s=spec.target.timeout_s)
         engine.listen(mailbox.put)
         return _EngineRun(task, spec, worker, engine=engine, prepare=order, task_id=task_id).run(mailbox)
     except BaseException:
@@ -45,7 +43,6 @@ def run_engine(
         raise
     finally:
         worker.supervisor.release(engine)
-        mark.unlink(missing_ok=True)
 
 
 class _EngineRun:

@@ -1,21 +1,23 @@
 """A worker's parts put together, started and ended in order."""
 
 import logging
-import shutil
 import threading
 from collections.abc import Callable
+from pathlib import Path
 
 from workers.attempt import run
 from workers.chaos.ledger import reconcile
 from workers.clock import CommonClock
 from workers.contract.errors import ShakeoutWorkerError
 from workers.fault_attempt import ledger
+from workers.former import tell_of_former_lives
 from workers.inventory import blank_card
 from workers.leases import Leases
 from workers.link import Link
 from workers.mailbox import Worker
 from workers.orders import Orders
 from workers.progress import Progress
+from workers.register import Register
 from workers.settings import Settings
 from workers.supervise import Supervisor
 
@@ -32,12 +34,14 @@ def build(
 ) -> Worker:
     """Make the parts of one life of a worker; nothing runs yet. Raises ContractError for a broker address."""
     clock = CommonClock()
-    link = Link(settings, incarnation=incarnation, clock=clock)
+    register = Register(_lives(settings), incarnation)
+    link = Link(settings, incarnation=incarnation, clock=clock, delivered=register.delivered)
     card = blank_card(settings, incarnation)
     return Worker(
         settings=settings,
         clock=clock,
         link=link,
+        register=register,
         leases=Leases(link, card=card, draining=draining, superseded=superseded),
         orders=Orders(link),
         supervisor=Supervisor(keep=min(settings.slots, card.cores), environment=settings.environment),
@@ -47,10 +51,14 @@ def build(
 
 
 def start(worker: Worker) -> None:
-    """Take the name, undo what an earlier life left on this host, and begin. Raises NameTakenError."""
-    worker.settings.home.mkdir(parents=True, exist_ok=True)
+    """Tell of former lives, take the name, undo what they left on this host, begin. Raises NameTakenError."""
+    settings = worker.settings
+    settings.home.mkdir(parents=True, exist_ok=True)
+    client = worker.link.open_client()
+    tell_of_former_lives(_lives(settings), name=settings.name, client=client, clock=worker.clock)
+    client.close()
     worker.leases.start()
-    shutil.rmtree(worker.settings.home / "marks" / worker.settings.name, ignore_errors=True)
+    worker.register.open()
     try:
         for entry in reconcile(ledger(worker)):
             log.warning(
@@ -74,6 +82,11 @@ def close(worker: Worker) -> None:
     worker.link.close()
     worker.orders.close()
     worker.leases.close()
+    worker.register.close()
+
+
+def _lives(settings: Settings) -> Path:
+    return settings.home / "marks" / settings.name
 
 
 def body(worker: Worker) -> Callable[[object, str], None]:

@@ -8,6 +8,7 @@ import logging
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 
 import redis
 from redis.exceptions import RedisError
@@ -38,10 +39,21 @@ log = logging.getLogger(__name__)
 
 
 class Link:
-    """One worker's connection to its fleet; methods may be called from any thread."""
+    """One worker's connection to its fleet; methods may be called from any thread.
 
-    def __init__(self, settings: Settings, *, incarnation: str, clock: CommonClock) -> None:
+    `delivered` is told of each fact and snapshot that Redis has taken, or refused for good.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        incarnation: str,
+        clock: CommonClock,
+        delivered: Callable[[Item], None] = lambda _: None,
+    ) -> None:
         self.settings, self.incarnation, self.clock = settings, incarnation, clock
+        self._delivered = delivered
         self.outbox = Outbox()
         self._client = broker.client(settings.broker)
         self._used: set[tuple[str, str]] = set()
@@ -135,6 +147,7 @@ class Link:
                 if item is not None:
                     self._send(client, item)
                     self.outbox.sent(item)
+                    self._delivered(item)
                 if time.monotonic() - durable_at_s > DURABLE_EVERY_S:
                     durable_at_s = time.monotonic()
                     self._forget_durable(client)

@@ -14,6 +14,7 @@ from workers.leases import Authorised, Held, Leases, Revoked
 from workers.link import Link
 from workers.orders import Orders
 from workers.progress import Progress
+from workers.register import Register
 from workers.settings import Settings
 from workers.supervise import Gone, Supervisor
 
@@ -27,6 +28,7 @@ class Worker:
     settings: Settings
     clock: CommonClock
     link: Link
+    register: Register
     leases: Leases
     orders: Orders
     supervisor: Supervisor

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from workers import parent
 from workers.contract import names
-from workers.demo_target import parent
 
 MOST_SLOTS = 256
 """Engines of one worker; each is a process."""

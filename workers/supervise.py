@@ -24,7 +24,7 @@ from workers.engine import wire
 START_WITHIN_S = 10.0
 """For spawning a process, imports not included."""
 WARM_WITHIN_S = 30.0
-"""For an engine's imports on a busy machine; FINDINGS: 0.4 to 1 s alone."""
+"""For an engine's imports on a busy machine; 0.4 to 1 s alone."""
 WRITE_WITHIN_S = 5.0
 """For an engine to read an order; one that does not is hung."""
 EXIT_WITHIN_S = 2.0

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from orchestrator.aggregate.totals import ActivityTotals, AttemptSeen
 from orchestrator.facts import Attempt
 from workers.contract.schedule import Block, OpenArrivals, arrivals_between, per_second
-from workers.contract.snapshot import JUDGED, UNSENT_GENERATOR, UNSENT_TARGET, WARMUP
+from workers.contract.snapshot import JUDGED, UNSENT_GENERATOR, WARMUP
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,8 +160,11 @@ def _gap_after(account: Account, own: _Shard, attempt: Attempt, seen: AttemptSee
     dispatched, fence_ns, why = seen.dispatched, 0.0, ""
     unknown = 0
     if attempt.exited is not None:
-        # witnessed: what it did is known to the last arrival
+        # witnessed: where its last counts were found too, what it did is known to the last arrival
         dispatched, why = max(dispatched, attempt.exited.dispatched), attempt.exited.why
+        if not attempt.exited.known:
+            fence_ns = (attempt.exited.silent_s - own.start_s) * 1e9
+            unknown = _in_flight(account, own, seen)
     if attempt.lost is not None:
         fence_ns, why = (attempt.lost.fence_s - own.start_s) * 1e9, attempt.lost.why
         unknown = _in_flight(account, own, seen)
@@ -217,8 +220,3 @@ def _settle(account: Account, totals: ActivityTotals) -> None:
             known = min(account.unknown[key], -rest)
             account.unknown[key] -= known
             account.twice += -rest - known
-
-
-def unsent_by_target(totals: ActivityTotals, group: str = JUDGED) -> int:
-    """Arrivals that waited at `max_in_flight` for longer than the target's timeout."""
-    return totals.outcomes(group)[UNSENT_TARGET]

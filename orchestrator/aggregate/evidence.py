@@ -40,7 +40,7 @@ def measure(
 ) -> Measured:
     """Everything known of one activity whose work is over.
 
-    `cases`: golden cases to judge, 0 for other kinds.
+    `cases`: requests that the golden cases ask for, repeats counted; 0 for other kinds.
     """
     account = _account(activity, state, totals, cases)
     rows = {name: _seconds(totals, name) for name in totals.groups()}
@@ -72,7 +72,7 @@ def measure(
         prices=prices,
         slos=slos,
         quantile_of=lambda group, series, q, seconds: _quantile_of(totals, group, series, q, seconds),
-        ended_early=state.aborting.why if state.aborting is not None else None,
+        ended_early=_ended_early(activity, state),
     )
     return Measured(activity, totals, account, evidence)
 
@@ -118,6 +118,15 @@ def _fault_span(activity: ActivityPlan, state: State, attempt: Attempt, start_s:
         why=why,
         residue=residue.why if residue is not None else "",
     )
+
+
+def _ended_early(activity: ActivityPlan, state: State) -> str | None:
+    """Why the campaign's end was this activity's too; None where its shards had done their work before."""
+    if state.aborting is None:
+        return None
+    last = {one.shard: one for one in state.attempts_of(activity.key)}
+    done = [one.exited is not None and one.exited.outcome == "done" for one in last.values()]
+    return None if done and all(done) else state.aborting.why
 
 
 def _account(activity: ActivityPlan, state: State, totals: ActivityTotals, cases: int) -> Account:

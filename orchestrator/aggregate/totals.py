@@ -4,7 +4,10 @@ Sums only, so the order of snapshots does not matter; a repeat is dropped by its
 """
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+
+import msgspec
 
 from workers.contract.bounds import BoundCount, add_counts
 from workers.contract.sketch import EMPTY, Sketch, from_wire, merge, merge_all, to_wire
@@ -92,6 +95,13 @@ class ActivityTotals:
 
     def absorb(self, snapshot: Snapshot) -> bool:
         """Fold one snapshot in; False for a repeat."""
+        if not self.note(snapshot):
+            return False
+        self.add(snapshot)
+        return True
+
+    def note(self, snapshot: Snapshot) -> bool:
+        """Note how far an attempt is; False for a repeat, which must not be added."""
         seen = self.attempts.setdefault(snapshot.attempt, AttemptSeen())
         if snapshot.seq <= seen.seq:
             return False
@@ -102,7 +112,6 @@ class ActivityTotals:
         seen.busy_share = max(seen.busy_share, snapshot.busy_share)
         if seen.start_lag_s is None:
             seen.start_lag_s = snapshot.start_lag_s
-        self.add(snapshot)
         return True
 
     def add(self, delta: Snapshot) -> None:
@@ -116,7 +125,10 @@ class ActivityTotals:
             self.hub_delay = merge(self.hub_delay, from_wire(delta.hub_delay))
         for case in delta.cases:
             self.cases.setdefault(case.row, case)
-        self.examples.extend(delta.examples[: MOST_EXAMPLES - len(self.examples)])
+        known = {(one.outcome, one.text) for one in self.examples}
+        fresh = {(one.outcome, one.text): one for one in delta.examples}
+        new = [one for said, one in fresh.items() if said not in known]
+        self.examples.extend(new[: MOST_EXAMPLES - len(self.examples)])
         for warning in delta.warnings:
             self.warn(warning)
 
@@ -177,3 +189,45 @@ class Aggregate:
     def seqs(self) -> dict[str, int]:
         """Attempt -> number of the last snapshot folded."""
         return {id_: seen.seq for totals in self.activities.values() for id_, seen in totals.attempts.items()}
+
+
+def combined(snapshots: Sequence[Snapshot]) -> Snapshot:
+    """Snapshots of one activity as one delta: adding it adds them all, and each sketch is touched once.
+
+    With 1,000 shards that is most of a leader's work.
+    """
+    if len(snapshots) == 1:
+        return snapshots[0]
+    cells: dict[tuple[str, int], list[Cell]] = {}
+    for cell in (cell for snapshot in snapshots for cell in snapshot.cells):
+        cells.setdefault((cell.group, cell.second), []).append(cell)
+    whole = ActivityTotals()
+    hub_delays: list[Sketch] = []
+    for snapshot in snapshots:
+        if snapshot.hub_delay is not None:
+            hub_delays.append(from_wire(snapshot.hub_delay))
+        whole.add(msgspec.structs.replace(snapshot, cells=[], hub_delay=None))
+    return msgspec.structs.replace(
+        snapshots[0],
+        cells=[_one_cell(group) for group in cells.values()],
+        running=dict(whole.running),
+        completions=dict(whole.completions),
+        hub_delay=to_wire(merge_all(hub_delays)) if hub_delays else None,
+        cases=list(whole.cases.values()),
+        examples=whole.examples,
+        warnings=whole.warnings,
+    )
+
+
+def _one_cell(cells: Sequence[Cell]) -> Cell:
+    """Cells of one second and group as one."""
+    if len(cells) == 1:
+        return cells[0]
+    row = Totals()
+    wires: dict[str, list[Sketch]] = {}
+    for cell in cells:
+        row.add(msgspec.structs.replace(cell, sketches={}))
+        for quantity, wire in cell.sketches.items():
+            wires.setdefault(quantity, []).append(from_wire(wire))
+    row.sketches = {quantity: merge_all(sketches) for quantity, sketches in wires.items()}
+    return row.cell(second=cells[0].second, group=cells[0].group)

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Discriminator, Field, Tag
+from pydantic import BeforeValidator, Discriminator, Field, Tag, ValidationInfo, field_validator
 
 from orchestrator.campaign.arrivals import Arrivals, FileData, SyntheticData, as_data, which_data
 from orchestrator.campaign.values import (
@@ -25,7 +25,9 @@ from orchestrator.campaign.values import (
     Shards,
     Slo,
     Strict,
+    Text,
     WhileTrue,
+    levels_of,
 )
 
 Data = Annotated[
@@ -47,10 +49,10 @@ class Where(Strict):
 class Match(Strict):
     """Which processes of a host: exactly one of `name`, `cmdline`, `port`, `pidfile`."""
 
-    name: str | None = None
-    cmdline: str | None = None
+    name: Text | None = None
+    cmdline: Text | None = None
     port: Port | None = None
-    pidfile: str | None = None
+    pidfile: Text | None = None
     processes: Processes | None = None
 
 
@@ -124,6 +126,11 @@ class SearchActivity(_Traffic):
     settle: DurationOrZero = 10.0
     while_: Annotated[Many[WhileTrue], Field(alias="while", min_length=1)]
     tolerance: Percent = 0.05
+
+    @field_validator("between", mode="before")
+    @classmethod
+    def _in_the_unit_of_find(cls, value: object, info: ValidationInfo) -> object:
+        return levels_of(value, find=info.data.get("find"))
 
 
 class RegressionActivity(_Activity):

@@ -1,36 +1,21 @@
-"""What is no error but worth saying, and what parses though this version does not run it."""
+"""What is no error but worth saying: targets, monitors, activities and windows that do nothing."""
 
 from collections.abc import Iterator
-from typing import Final
 
-from orchestrator.campaign.checks.targets import works
-from orchestrator.campaign.checks.walk import activities
-from orchestrator.campaign.findings import Finding, dotted
+from orchestrator.campaign.checks.walk import activities, traffic_s
+from orchestrator.campaign.findings import Finding
 from orchestrator.campaign.models import (
     Activity,
     Campaign,
-    ChaosActivity,
     LoadActivity,
+    Monitor,
     RegressionActivity,
     SearchActivity,
     SoakActivity,
     Target,
     TelemetryActivity,
 )
-from orchestrator.campaign.yaml_reader import Path
-
-_RESERVED_AT_TOP: Final = ("priority", "share_target", "protect", "comparison")
-_RESERVED_IN_ACTIVITY: Final = (
-    "split",
-    "shadow",
-    "levels",
-    "sessions",
-    "faults",
-    "order",
-    "intensity",
-    "hidden",
-)
-_RESERVED_IN_GAMEDAY: Final = ("runbook", "announce", "tabletop")
+from orchestrator.slo.expressions import DEFAULT_WINDOW_S, Alert, Expression
 
 
 def advise(campaign: Campaign) -> Iterator[Finding]:
@@ -38,35 +23,31 @@ def advise(campaign: Campaign) -> Iterator[Finding]:
     used = set(_used_targets(campaign))
     for name, target in campaign.targets.items():
         if isinstance(target, Target) and name not in used:
-            yield Finding(("targets", name), "no activity uses this target")
+            yield Finding(("targets", name), "no activity uses this target", "leave it out")
+        if isinstance(target, Monitor) and not any(_alerts(campaign)):
+            yield Finding(("targets", name), "no expression asks this monitor for an alert")
+    yield from _never_checked(campaign)
     for path, _, activity in activities(campaign):
         if not _judged(campaign, activity):
             yield Finding(path, f"{activity.name} has no slos: measured, not judged, it counts as pass")
 
 
-def not_working(campaign: Campaign) -> tuple[tuple[str, str], ...]:
-    """What the campaign uses of what is reserved: (path, name), for `run` to refuse by name."""
-    return tuple((dotted(path), name) for path, name in _reserved(campaign))
+def _alerts(campaign: Campaign) -> Iterator[Expression]:
+    stated = list(campaign.slos)
+    for _, _, activity in activities(campaign):
+        stated += [*getattr(activity, "slos", ()), *getattr(activity, "expect", ())]
+    yield from (one for one in stated if isinstance(one.body, Alert))
 
 
-def _reserved(campaign: Campaign) -> Iterator[tuple[Path, str]]:
-    for key in _RESERVED_AT_TOP:
-        if key in campaign.model_fields_set:
-            yield (key,), key
-    for key in _RESERVED_IN_GAMEDAY:
-        if campaign.gameday is not None and key in campaign.gameday.model_fields_set:
-            yield ("gameday", key), f"gameday.{key}"
-    for name, target in campaign.targets.items():
-        if isinstance(target, Target) and not works("protocols", target.protocol):
-            yield ("targets", name, "protocol"), f"protocol {target.protocol}"
-    for path, _, activity in activities(campaign):
-        if activity.kind == "batch":
-            yield (*path, "kind"), "kind batch"
-        for key in _RESERVED_IN_ACTIVITY:
-            if key in activity.model_fields_set:
-                yield (*path, key), key
-        if isinstance(activity, ChaosActivity) and activity.fault and not works("chaos", activity.fault):
-            yield (*path, "fault"), f"fault {activity.fault}"
+def _never_checked(campaign: Campaign) -> Iterator[Finding]:
+    """A trailing window that no phase is long enough to fill."""
+    lengths = [traffic_s(phase) for phase in campaign.phases]
+    for index, expression in enumerate(campaign.abort_if):
+        window_s = max(expression.suffixes.over_s, default=DEFAULT_WINDOW_S)
+        known = [length for length in lengths if length is not None]
+        if len(known) == len(lengths) and all(length <= window_s for length in known):
+            said = f"is never checked: no phase lasts longer than its window of {window_s:g}s"
+            yield Finding(("abort_if", index), said, "say a shorter `over`")
 
 
 def _used_targets(campaign: Campaign) -> Iterator[str]:

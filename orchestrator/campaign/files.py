@@ -32,6 +32,9 @@ def check_files(campaign: Campaign, base: FolderPath) -> Iterator[Finding]:
         if is_url(name) or "${" in name:
             continue
         file = base / name
+        if file.exists() and not file.is_file() and not file.is_dir():
+            yield Finding(path, f"{name} is a pipe or a device, no file", "copy it into a file first")
+            continue
         try:
             with file.open("rb") as stream:
                 stream.read(1)

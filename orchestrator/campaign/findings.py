@@ -77,9 +77,10 @@ def existing(root: Node, path: Path) -> Path:
 
 def nearest(word: str, known: list[str]) -> str:
     """A hint that names the known word nearest to this one; all of them where they are few."""
-    near = get_close_matches(word, known, n=1)
+    lower = {one.lower(): one for one in known}
+    near = get_close_matches(word.lower(), lower, n=1)
     if near:
-        return f"did you mean {near[0]}?"
+        return f"did you mean {lower[near[0]]}?"
     few = 12
     return f"known: {', '.join(known)}" if 0 < len(known) <= few else ""
 

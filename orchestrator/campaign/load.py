@@ -7,13 +7,14 @@ from pathlib import Path
 from orchestrator.campaign.advice import advise
 from orchestrator.campaign.checks import check
 from orchestrator.campaign.defaults import with_defaults
+from orchestrator.campaign.empties import check_empty
 from orchestrator.campaign.files import check_files
 from orchestrator.campaign.findings import Finding, dotted, existing, locate
 from orchestrator.campaign.models import Campaign
 from orchestrator.campaign.overrides import apply
 from orchestrator.campaign.references import check_references, literal
 from orchestrator.campaign.repair import validate
-from orchestrator.campaign.yaml_reader import Node, YamlError, decode, plain, read
+from orchestrator.campaign.yaml_reader import MAX_BYTES, Node, YamlError, decode, plain, read
 from orchestrator.campaign.yaml_reader import Path as KeyPath
 from orchestrator.errors import CampaignFileError, Problem
 
@@ -65,9 +66,10 @@ def load_campaign(path: Path, *, sets: Sequence[str] = ()) -> LoadedCampaign:
     Files that it names are looked for beside it. Raises CampaignFileError with every problem.
     """
     try:
-        raw = path.read_bytes()
+        with path.open("rb") as stream:
+            raw = stream.read(MAX_BYTES + 1)
     except OSError as error:
-        reason = "there is no such file" if isinstance(error, FileNotFoundError) else f"{error.strerror}"
+        reason = "there is no such file" if isinstance(error, FileNotFoundError) else _why_not(error)
         raise CampaignFileError((Problem(str(path), 0, 0, "", reason),), file=path) from None
     try:
         text = decode(raw)
@@ -100,15 +102,22 @@ def _load(text: str, path: Path, base: Path | None, sets: Sequence[str]) -> Load
     document = {key: value for key, value in document.items() if not key.startswith("x-")}
     found += tuple(check_references(document))
     repaired = validate(with_defaults(literal(document)))
-    found += repaired.findings
+    refused = {one.path for one in repaired.findings}
+    empty = tuple(one for one in check_empty(document) if one.path not in refused)
+    found += (*repaired.findings, *empty)
     if repaired.campaign is not None:
         across = list(check(repaired.campaign))
         across += check_files(repaired.campaign, base) if base is not None else []
+        repaired = repaired.without(one.path for one in empty)
         found += tuple(one for one in across if not repaired.touches(one.path))
     if found or repaired.campaign is None:
         raise CampaignFileError(source.problems(found), file=path)
     warnings = source.problems(advise(repaired.campaign))
     return LoadedCampaign(repaired.campaign, text, path, tuple(sets), warnings)
+
+
+def _why_not(error: OSError) -> str:
+    return f"cannot be read: {(error.strerror or str(error)).lower()}"
 
 
 def _yaml_problems(error: YamlError, path: Path) -> CampaignFileError:

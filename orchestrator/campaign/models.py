@@ -22,6 +22,7 @@ from orchestrator.campaign.values import (
     AbortIf,
     ClockTime,
     Count,
+    Currency,
     Days,
     Duration,
     Label,
@@ -86,7 +87,7 @@ class Prices(Strict):
     machine_hour: ZeroOrMore
     machines: Count = 1
     kwh: ZeroOrMore = 0.0
-    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = "USD"
+    currency: Currency = "USD"
 
 
 class Window(Strict):

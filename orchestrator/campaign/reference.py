@@ -118,7 +118,7 @@ def _cells(part: str, key: str, schema: Mapping[str, Any], used: set[str]) -> st
     kind = "expression" if _holds_expressions(part, key) else type_words(schema)
     kind = f"list of {kind}s" if kind == "expression" else kind
     later = " Kept for later." if f"{part}.{key}" in _LATER else ""
-    return f"{kind} | {default_words(schema, kind=kind)} | {MEANINGS[f'{part}.{key}']}{later}"
+    return f"{kind} | {default_words(schema)} | {MEANINGS[f'{part}.{key}']}{later}"
 
 
 def _holds_expressions(part: str, key: str) -> bool:

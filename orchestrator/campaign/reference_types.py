@@ -1,7 +1,6 @@
 """Types and defaults of the campaign reference, as a person writes them in the file."""
 
 from collections.abc import Mapping
-from decimal import Decimal
 from typing import Any, Final
 
 from orchestrator.campaign import units
@@ -13,8 +12,8 @@ _BY_PATTERN: Final[Mapping[str, str]] = {
     units.NAME_PATTERN: "name",
     units.LABEL_PATTERN: "label",
     r"^\d{4}-\d\d-\d\d(\.\.\d{4}-\d\d-\d\d)?$": "day or FIRST..LAST",
-    "^[0-2][0-9]:[0-5][0-9]$": "HH:MM",
-    "^[A-Z]{3}$": "currency",
+    units.TIME_PATTERN: "HH:MM",
+    units.CURRENCY_PATTERN: "currency",
     "/": "rate",
     "%$": "percent",
     "^>= *[0-9]+$": 'text like ">=1"',
@@ -51,36 +50,18 @@ def type_words(schema: Mapping[str, Any]) -> str:
             return _SIMPLE[kind]
 
 
-def default_words(schema: Mapping[str, Any], *, kind: str) -> str:
-    """The default in the file's own notation; empty where there is none, or where another part has it.
-
-    `kind` is the type's words: the models hold durations in seconds and percentages as fractions.
-    """
+def default_words(schema: Mapping[str, Any]) -> str:
+    """The default in the file's own notation; empty where there is none, or where another part has it."""
     value = schema.get("default")
+    if value == {} and "$ref" in schema:
+        return "see there"
     if value is None or value in ([], {}, ""):
         return ""
-    if isinstance(value, dict):
-        return "see there"
     if isinstance(value, bool):
         return str(value).lower()
-    if kind == "duration":
-        return _duration(Decimal(str(value)))
-    if kind == "percent":
-        return f"{(Decimal(str(value)) * 100).normalize():f}%"
-    if kind.endswith("percent"):
-        return "none" if not value else str(value)
     if isinstance(value, list):
         return f"[{', '.join(str(one) for one in value)}]"
     return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def _duration(seconds: Decimal) -> str:
-    """The largest unit in which it is a whole number, but no unit above minutes."""
-    for unit in ("m", "s", "ms", "us"):
-        count = seconds / units.DURATION_UNITS[unit]
-        if count == count.to_integral_value() and (count or unit == "s"):
-            return f"{int(count)}{unit}"
-    return f"{seconds}s"
 
 
 def _number(noun: str, schema: Mapping[str, Any]) -> str:

@@ -8,7 +8,8 @@ from orchestrator.campaign.findings import Finding
 from orchestrator.campaign.yaml_reader import Path
 
 _OPENING: Final = re.compile(r"\$\$\{|\$\{")
-_REFERENCE: Final = re.compile(r"\$\{(?:env:[A-Za-z_][A-Za-z0-9_]*|file:[^{}]+)\}")
+_REFERENCE: Final = re.compile(r"\$\{(?:env|file):[A-Za-z_][A-Za-z0-9_]*\}")
+_ANY: Final = re.compile(r"\$\{[^{}]*\}")
 _ALLOWED: Final = ("url", "headers", "tls", "announce")
 
 
@@ -28,13 +29,19 @@ def check_references(document: object) -> Iterator[Finding]:
                 )
             elif not _REFERENCE.match(text, offset):
                 yield Finding(
-                    path, "not a reference to a secret", "say ${env:NAME}; a literal is $${", offset
+                    path,
+                    "not a reference to a secret",
+                    "say ${env:NAME}, its NAME of A-Z, a-z, 0-9 and _; a literal is $${",
+                    offset,
                 )
 
 
 def without_references(text: str) -> str:
-    """The text with a letter in place of each reference, so that the rest of its form can be checked."""
-    return _REFERENCE.sub("x", text)
+    """The text with a digit in place of each reference, so that the rest of its form can be checked.
+
+    A digit, because a host, a port and a path may each hold one. What only looks like a reference counts too.
+    """
+    return _ANY.sub("1", text)
 
 
 def literal(document: object, path: Path = ()) -> object:

@@ -5,8 +5,8 @@ checks then run on that, and what they find about a replaced value is left out.
 """
 
 import copy
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from pydantic import ValidationError
@@ -20,6 +20,7 @@ from orchestrator.campaign.yaml_reader import Path
 MAX_ROUNDS: Final = 12
 # Long enough that nothing beside it is found to last longer.
 _LONG: Final = "3650d"
+_SHORT: Final = "1us"
 _ARRIVALS: Final = {"process": "constant", "rate": "1/h"}
 
 # Something harmless for each required key that may be missing or wrong.
@@ -64,6 +65,10 @@ class Repaired:
     def touches(self, path: Path) -> bool:
         """Whether a finding at `path` is about something replaced: it, a part of it, or what holds it."""
         return any(path[: len(one)] == one or one[: len(path)] == path for one in self.replaced)
+
+    def without(self, paths: Iterable[Path]) -> "Repaired":
+        """The same, where the values at these paths count as replaced too."""
+        return replace(self, replaced=self.replaced | frozenset(paths))
 
 
 def validate(document: object) -> Repaired:
@@ -137,6 +142,13 @@ def _mend_key(document: Any, holder: dict[str, Any], path: Path) -> Path | None:
         return path[:-1]
     if key == "name" and "activities" in (*path, *holder):
         holder["name"] = f"unnamed-{'-'.join(str(step) for step in path if isinstance(step, int))}"
+        return path
+    if key == "for" and path[2:3] == ("activities",) and len(path) == 5:
+        # a fault's; the long one below is a stage's
+        holder[key] = _SHORT
+        return path
+    if key == "between" and holder.get("find") == "max concurrency":
+        holder[key] = [1, 2]
         return path
     if key in _HARMLESS and holder.get(key) != _HARMLESS[key]:
         holder[key] = copy.deepcopy(_HARMLESS[key])

@@ -44,7 +44,7 @@ class Target(Strict):
     tokenizer: FilePath | None = None
     version: str | None = None
     path: str = "/"
-    method: Literal["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"] = "POST"
+    method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"] = "POST"
     body: str | None = None
 
 

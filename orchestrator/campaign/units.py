@@ -45,6 +45,34 @@ PERCENT_PATTERN: Final = rf"^{NUMBER}%$"
 SIZE_PATTERN: Final = rf"^{NUMBER}({'|'.join(SIZE_UNITS)})$"
 NAME_PATTERN: Final = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
 LABEL_PATTERN: Final = r"^[A-Za-z0-9._/=-]{1,63}$"
+CURRENCY_PATTERN: Final = "^[A-Z]{3}$"
+TIME_PATTERN: Final = "^([01][0-9]|2[0-3]):[0-5][0-9]$"
+
+# What people write for a unit: the one that is meant.
+_SPELLED: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "sec": "s",
+        "secs": "s",
+        "min": "m",
+        "mins": "m",
+        "hr": "h",
+        "µs": "us",
+        "rps": "/s",
+        "qps": "/s",
+        "/sec": "/s",
+    }
+    | {
+        "/m": "/min",
+        "KB": "kB",
+        "K": "KiB",
+        "M": "MiB",
+        "G": "GiB",
+        "T": "TiB",
+        "k": "kB",
+        "mb": "MB",
+        "gb": "GB",
+    }
+)
 
 _QUANTITY: Final = re.compile(rf"({NUMBER})(\S*)")
 
@@ -110,6 +138,16 @@ def label(value: object) -> str:
     return text
 
 
+def currency(value: object) -> str:
+    """A currency's code: three capital letters. Raises UnitError."""
+    text = _text(value)
+    if not re.fullmatch(CURRENCY_PATTERN, text):
+        capitals = text.upper()
+        hint = f"say {capitals if re.fullmatch(CURRENCY_PATTERN, capitals) else 'EUR'}"
+        raise UnitError(f"{_shown(text)} is no currency: three capital letters", hint)
+    return text
+
+
 def samples(value: object) -> float:
     """The share of requests to keep: `none` is 0, `all` is 1, else a percentage. Raises UnitError."""
     if value in ("none", "all"):
@@ -118,6 +156,21 @@ def samples(value: object) -> float:
         return percent(value)
     except UnitError as error:
         raise UnitError(f"must be none, all or a percentage: {error.message}", error.hint) from None
+
+
+def duration_text(seconds: float) -> str:
+    """0.25 -> `250ms`: the largest unit, up to minutes, in which it is a whole number."""
+    exact = Decimal(str(seconds))
+    for unit in ("m", "s", "ms", "us"):
+        count = exact / DURATION_UNITS[unit]
+        if count == count.to_integral_value() and (count or unit == "s"):
+            return f"{int(count)}{unit}"
+    return f"{exact:f}s"
+
+
+def percent_text(share: float) -> str:
+    """0.999 -> `99.9%`."""
+    return f"{(Decimal(str(share)) * 100).normalize():f}%"
 
 
 def _quantity(value: object, units: Mapping[str, Decimal], *, example: str, what: str) -> float:
@@ -132,15 +185,29 @@ def _quantity(value: object, units: Mapping[str, Decimal], *, example: str, what
         raise UnitError(f"{_shown(text)} is negative; it must not be", f"say {example}")
     found = _QUANTITY.fullmatch(text)
     if found is None:
-        squeezed = "".join(text.split())
-        blank = re.fullmatch(rf"({NUMBER})\s+(\S+)", text)
-        hint = f"no blank: say {squeezed}" if blank and blank[2] in units else f"say {example}"
-        raise UnitError(f"{_shown(text)} is not {what}", hint)
+        raise UnitError(f"{_shown(text)} is not {what}", _meant(text, units) or f"say {example}")
     number, unit = found[1], found[2]
     if unit not in units:
         said = f"unit {unit!r} is not one of {known}" if unit else "a bare number has no unit"
-        raise UnitError(said, f"say {example}")
+        with_unit = number + re.sub(r"[0-9.]+", "", example)
+        raise UnitError(said, _meant(text, units) or f"say {example if unit else with_unit}")
     return float(Decimal(number) * units[unit])
+
+
+def _meant(text: str, units: Mapping[str, Decimal]) -> str:
+    """A hint that says the quantity as it was probably meant; empty where that is not known."""
+    squeezed = "".join(text.split())
+    if squeezed != text and (found := _QUANTITY.fullmatch(squeezed)) and found[2] in units:
+        return f"no blank: say {squeezed}"
+    if (found := re.fullmatch(r"([0-9]+),([0-9]+)(\S+)", text)) and found[3] in units:
+        return f"no comma: say {found[1]}.{found[2]}{found[3]}"
+    if (found := _QUANTITY.fullmatch(squeezed)) and _SPELLED.get(found[2]) in units:
+        return f"say {found[1]}{_SPELLED[found[2]]}"
+    parts = re.findall(r"([0-9]{1,9})([a-z]+)", text)
+    if len(parts) > 1 and "".join(f"{a}{b}" for a, b in parts) == text and {b for _, b in parts} <= {*units}:
+        total = sum(Decimal(number) * units[unit] for number, unit in parts) / units[parts[-1][1]]
+        return f"one unit: say {total.normalize():f}{parts[-1][1]}"
+    return ""
 
 
 def _text(value: object) -> str:

@@ -22,9 +22,7 @@ from orchestrator.slo.parse import parse
 class Strict(BaseModel):
     """A part of the campaign file: frozen, no unknown keys, no silent conversion between types."""
 
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, strict=True, validate_by_name=True, validate_by_alias=True
-    )
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 T = TypeVar("T")
@@ -56,6 +54,8 @@ Samples = Annotated[
 FilePath = Annotated[str, Field(min_length=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 Count = Annotated[int, Field(ge=1)]
+Text = Annotated[str, Field(min_length=1)]
+Currency = Annotated[str, BeforeValidator(units.currency), _text(units.CURRENCY_PATTERN)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 AboveZero = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 ZeroOrMore = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -95,6 +95,16 @@ def _level(value: object) -> float:
     if isinstance(value, str):
         return units.rate_per_s(value)
     raise units.UnitError("must be a rate or a whole number", "say 500/s, or 16 for max concurrency")
+
+
+def levels_of(value: object, *, find: object) -> object:
+    """The value of `between` itself. Raises UnitError where its levels are not what the search finds."""
+    levels = value if isinstance(value, list) else []
+    if find == "max rate" and any(isinstance(one, int | float) for one in levels):
+        raise units.UnitError("the levels of max rate are rates", "say [500/s, 20000/s]")
+    if find == "max concurrency" and any(isinstance(one, str) for one in levels):
+        raise units.UnitError("the levels of max concurrency are numbers of users", "say [4, 64]")
+    return value
 
 
 def _shards(value: object) -> Literal["auto"] | int:
@@ -180,7 +190,7 @@ Level = Annotated[
 ClockTime = Annotated[
     time,
     PlainValidator(_clock_time),
-    WithJsonSchema({"type": "string", "pattern": "^[0-2][0-9]:[0-5][0-9]$"}),
+    WithJsonSchema({"type": "string", "pattern": units.TIME_PATTERN}),
 ]
 Days = Annotated[
     tuple[date, date],

@@ -1,17 +1,20 @@
 """What pydantic found, in plain words, by the path of the file."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from difflib import get_close_matches
+from typing import Any, Final, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from orchestrator.campaign.activities import KINDS
+from orchestrator.campaign.empties import IS_EMPTY
 from orchestrator.campaign.findings import Finding, nearest
 from orchestrator.campaign.targets import Monitor, Target
 from orchestrator.campaign.units import UnitError
 from orchestrator.campaign.values import ExpressionValueError
 from orchestrator.campaign.yaml_reader import Path
+from workers.protocols import TABLE as PROTOCOLS
 
 _TYPES: Final[Mapping[str, str]] = {
     "string_type": "must be text",
@@ -27,6 +30,14 @@ _TYPES: Final[Mapping[str, str]] = {
     "model_attributes_type": "must be a mapping",
     "string_too_short": "must not be empty",
     "too_long": "has too many items",
+}
+_NO_MAPPING: Final = ("model_type", "model_attributes_type")
+_FORMS: Final[Mapping[str, str]] = {
+    "data": "a file's path, or a mapping with `file` or `synthetic`",
+    "sources": "nvml, host, {prometheus: TARGET} or {process: MATCH}",
+    "match": "a mapping with one of name, cmdline, port, pidfile, e.g. {port: 8000}",
+    "where": "a mapping with label, host, gpus, at_most, e.g. {label: gpu}",
+    "arrivals": "a mapping, e.g. {process: poisson, rate: 10/s}",
 }
 _LIMITS: Final[Mapping[str, tuple[str, str]]] = {
     "greater_than": ("must be above", "gt"),
@@ -82,27 +93,44 @@ def _finding(detail: ErrorDetails, document: object, model: type[BaseModel]) -> 
     if isinstance(cause, UnitError):
         return Finding(path, _empty(detail) or cause.message, cause.hint)
     if kind == "missing":
-        return Finding(path, f"is missing{_whose(path, document)}")
+        return Finding(path, f"is missing{_whose(path, document)}", _choice(path))
     if kind == "extra_forbidden":
         return _unknown_key(path, document, _model_at(loc, model))
     if kind in ("union_tag_not_found", "union_tag_invalid"):
         return _kind_of_activity(path, document)
     if kind == "literal_error":
         choices = str(context.get("expected", "")).replace("'", "").replace(" or ", ", ")
-        return Finding(path, f"must be one of {choices}", _near_choice(detail, choices))
+        message = _empty(detail) or f"must be one of {choices}"
+        return Finding(path, message, _near_choice(detail, choices))
     if kind in _LIMITS:
         words, key = _LIMITS[kind]
-        return Finding(path, f"must be {words.removeprefix('must be ')} {context[key]}")
+        limit = context[key]
+        return Finding(path, f"{words} {limit:g}" if isinstance(limit, float) else f"{words} {limit}")
     if kind == "too_short":
         return Finding(path, f"needs at least {context['min_length']}, has {context['actual_length']}")
-    if kind == "string_pattern_mismatch":
-        return Finding(path, f"must match {context['pattern']}")
+    if kind in _NO_MAPPING and path and (form := _form(path)) and detail["input"] is not None:
+        return Finding(path, f"must be {form}")
     message = _empty(detail) or _TYPES.get(kind) or detail["msg"][:1].lower() + detail["msg"][1:]
     return Finding(path, message, _type_hint(kind, detail["input"]))
 
 
 def _empty(detail: ErrorDetails) -> str:
-    return "is empty; leave the key out or give it a value" if detail["input"] is None else ""
+    return IS_EMPTY if detail["input"] is None else ""
+
+
+def _form(path: Path) -> str:
+    """What may stand at a key, or in the list of a key, that takes more than mappings."""
+    key = path[-2] if isinstance(path[-1], int) else path[-1]
+    return _FORMS.get(str(key), "")
+
+
+def _choice(path: Path) -> str:
+    """A hint where one of several keys is needed and the missing one is only the first of them."""
+    if path[-1] == "protocol" and path[:1] == ("targets",):
+        return f"one of {', '.join(PROTOCOLS)}; a monitor has prometheus or alertmanager instead"
+    if path[-2:] == ("data", "file"):
+        return "or synthetic: {input_tokens: 32, output_tokens: 24}"
+    return "or process: {port: 8000}" if path[-3:-2] == ("sources",) and path[-1] == "prometheus" else ""
 
 
 def _type_hint(kind: str, value: object) -> str:
@@ -150,7 +178,9 @@ def _kind_of_activity(path: Path, document: object) -> Finding:
     if not isinstance(activity, dict):
         return Finding(path, "must be a mapping")
     if "kind" not in activity:
-        return Finding((*path, "kind"), "is missing", f"one of {', '.join(kinds)}")
+        near = get_close_matches("kind", activity, n=1)
+        meant = f"it is not {near[0]}; " if near else ""
+        return Finding((*path, "kind"), "is missing", f"{meant}one of {', '.join(kinds)}")
     hint = nearest(str(activity["kind"]), kinds)
     return Finding((*path, "kind"), f"unknown kind {activity['kind']!r}", hint)
 
@@ -175,21 +205,41 @@ def _unknown_key(path: Path, document: object, model: type[BaseModel] | None) ->
         other = Monitor if model is Target else Target
         if key in _keys(other):
             own = "target" if other is Monitor else "monitor"
-            return Finding(path, f"no key of a {own}", extra=True)
-    return Finding(path, "unknown key", nearest(key, _keys(model) if model else []), extra=True)
+            hint = "a target has a protocol, a monitor has none"
+            return Finding(path, f"no key of a {own}", hint, extra=True)
+    if path[-2:] == ("data", "file"):
+        return Finding(path, "stands beside synthetic", "say one of them", extra=True)
+    if key.startswith("x-"):
+        return Finding(path, "unknown key", "keys that begin with x- stand at the top level", extra=True)
+    known = _keys(model) if model else []
+    # a mapping that could be either is read as the first: the other's keys are as near
+    known += [
+        other for one, other in (("file", "synthetic"), ("prometheus", "process")) if known[:1] == [one]
+    ]
+    return Finding(path, "unknown key", nearest(key, known), extra=True)
 
 
 def _model_at(loc: tuple[str | int, ...], model: type[BaseModel]) -> type[BaseModel] | None:
     """The model that refused the last step of `loc`."""
     at: type[BaseModel] | None = model
+    named_by_the_user = False
     for index, step in enumerate(loc[:-1]):
         if at is None:
             return None
+        if named_by_the_user:
+            # a target may be called `demo`, which is a key of targets too
+            named_by_the_user = False
+            continue
         field = next((f for n, f in at.model_fields.items() if step in (n, f.alias)), None)
         if field is None:
             continue
         at = _model_in(field.annotation, loc[index + 1 : -1]) or at
+        named_by_the_user = _is_mapping(field.annotation)
     return at
+
+
+def _is_mapping(annotation: object) -> bool:
+    return get_origin(annotation) is dict or any(_is_mapping(one) for one in get_args(annotation)[:1])
 
 
 def _model_in(annotation: object, branch: tuple[str | int, ...]) -> type[BaseModel] | None:

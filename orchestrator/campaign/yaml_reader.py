@@ -11,6 +11,8 @@ from typing import Final
 
 import yaml
 
+from orchestrator.campaign.yaml_words import QUOTE_HINT, in_words
+
 MAX_BYTES: Final = 1 << 20
 MAX_DEPTH: Final = 32
 MAX_NODES: Final = 20_000
@@ -20,9 +22,6 @@ MAX_DIGITS: Final = 40
 _INTEGER: Final = re.compile(r"[-+]?[0-9]+")
 _FLOAT: Final = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
 _WORDS: Final = {"": None, "~": None, "null": None, "true": True, "false": False}
-_QUOTE_HINT: Final = (
-    'in {...} and [...] quote text with , { } [ ] #, ": " or a leading > @ % * & ! |, e.g. {gpus: ">=1"}'
-)
 
 Scalar = str | int | float | bool | None
 Path = tuple[str | int, ...]
@@ -89,7 +88,9 @@ class _Reading:
 def decode(raw: bytes) -> str:
     """Text of the file's bytes. Raises YamlError where it is too large or no UTF-8, with the place."""
     if len(raw) > MAX_BYTES:
-        flaw = Flaw(Place(1, 1), f"the file has {len(raw):,} bytes; at most 1 MiB is read")
+        flaw = Flaw(
+            Place(1, 1), "the file is larger than 1 MiB", "a campaign is small: name its data as files"
+        )
         raise YamlError((flaw,))
     try:
         return raw.decode("utf-8-sig")
@@ -113,7 +114,7 @@ def read(text: str) -> Node:
     try:
         root = _document(reading)
     except yaml.MarkedYAMLError as error:
-        raise YamlError((*reading.flaws, _syntax(error))) from None
+        raise YamlError((*reading.flaws, _flaw(error))) from None
     except yaml.reader.ReaderError as error:
         before = text[: int(error.position)]
         place = Place(before.count("\n") + 1, len(before) - before.rfind("\n"))
@@ -171,8 +172,7 @@ def _node(reading: _Reading, event: yaml.Event, depth: int) -> Node:
     _count(reading, event, 1)
     if event.anchor is not None:
         reading.anchors[event.anchor] = None
-    if (tag := getattr(event, "tag", None)) is not None:
-        reading.flaws.append(Flaw(_place(event), f"tag {tag!r}: tags are not read", "leave it out"))
+    _refuse_tag(reading, event)
     if isinstance(event, yaml.MappingStartEvent):
         node = _mapping(reading, event, depth)
     elif isinstance(event, yaml.SequenceStartEvent):
@@ -183,6 +183,11 @@ def _node(reading: _Reading, event: yaml.Event, depth: int) -> Node:
     if event.anchor is not None:
         reading.anchors[event.anchor] = node
     return node
+
+
+def _refuse_tag(reading: _Reading, event: yaml.Event) -> None:
+    if (tag := getattr(event, "tag", None)) is not None:
+        reading.flaws.append(Flaw(_place(event), f"tag {tag!r}: tags are not read", "leave it out"))
 
 
 def _count(reading: _Reading, event: yaml.Event, nodes: int) -> None:
@@ -209,19 +214,21 @@ def _alias(reading: _Reading, event: yaml.AliasEvent, depth: int) -> Node:
 def _mapping(reading: _Reading, event: yaml.Event, depth: int) -> Node:
     own: dict[str, Entry] = {}
     merged: dict[str, Entry] = {}
+    merge: Place | None = None
     while not isinstance(key := next(reading.events), yaml.MappingEndEvent):
         if not isinstance(key, yaml.ScalarEvent):
-            raise YamlError((*reading.flaws, Flaw(_place(key), "a key must be text", _QUOTE_HINT)))
+            raise YamlError((*reading.flaws, Flaw(_place(key), "a key must be text", QUOTE_HINT)))
         _count(reading, key, 1)
+        _refuse_tag(reading, key)
         entry = Entry(_place(key), _node(reading, next(reading.events), depth + 1))
-        if key.value == "<<" and key.style is None:
-            for name, other in _merge(reading, entry).items():
-                merged.setdefault(name, other)
-        elif key.value in own:
-            first = own[key.value].place
-            reading.flaws.append(
-                Flaw(entry.place, f"key {key.value!r} stands twice; first on line {first.line}")
-            )
+        merges = key.value == "<<" and key.style is None
+        first = merge if merges else own[key.value].place if key.value in own else None
+        if first is not None:
+            said = f"key {key.value!r} stands twice; first on line {first.line}"
+            reading.flaws.append(Flaw(entry.place, said, "say <<: [*one, *other]" if merges else ""))
+        elif merges:
+            merge = entry.place
+            merged = _merge(reading, entry)
         else:
             own[key.value] = entry
     # Own keys first: what is written here wins over what is merged in.
@@ -279,12 +286,9 @@ def _place(event: yaml.Event) -> Place:
     return Place(mark.line + 1, mark.column + 1)
 
 
-def _syntax(error: yaml.MarkedYAMLError) -> Flaw:
-    mark = error.problem_mark or error.context_mark
+def _flaw(error: yaml.MarkedYAMLError) -> Flaw:
+    said = in_words(error)
+    mark = error.context_mark if said.at_opening else error.problem_mark
+    mark = mark or error.problem_mark or error.context_mark
     place = Place(mark.line + 1, mark.column + 1) if mark else Place(1, 1)
-    problem = error.problem or "not YAML"
-    if "\\t" in problem:
-        return Flaw(place, "a tab cannot begin a value", "indent with blanks")
-    context = f" {error.context}" if error.context else ""
-    in_flow = "flow" in context or "node content" in problem or "start any token" in problem
-    return Flaw(place, f"not YAML:{context} {problem}".strip(), _QUOTE_HINT if in_flow else "")
+    return Flaw(place, said.message, said.hint)

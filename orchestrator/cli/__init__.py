@@ -6,6 +6,7 @@ import traceback
 import typer
 
 from orchestrator.cli.exits import EXIT_INTERNAL
+from orchestrator.cli.pipes import outlast_readers
 from orchestrator.cli.plan import plan
 from orchestrator.cli.processes import coordinator, demo_target, worker
 from orchestrator.cli.run import run
@@ -31,6 +32,7 @@ app.command("demo-target", context_settings=PASS_ON)(demo_target)
 
 def main() -> None:
     """Entry of the `shakeout` command; our own bug must not end with the code of a failed campaign."""
+    outlast_readers()
     # Rich and Typer import slowly enough; nothing else is imported before a command runs
     try:
         sys.exit(app())

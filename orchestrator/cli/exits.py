@@ -1,10 +1,12 @@
 """How commands end: exit codes of DESIGN.md section 6, and messages on stderr."""
 
 import sys
+from pathlib import Path
 from typing import Final, NoReturn
 
 import typer
 
+from orchestrator.errors import CampaignFileError
 from orchestrator.verdict import EXIT_CODES
 
 EXIT_USAGE: Final = EXIT_CODES["usage"]
@@ -17,6 +19,13 @@ def fail(message: str, code: int) -> NoReturn:
     """Say what is wrong and exit."""
     print(f"shakeout: {message}", file=sys.stderr)
     raise typer.Exit(code)
+
+
+def fail_file(file: Path, error: CampaignFileError) -> NoReturn:
+    """Say every problem of a campaign file, and how many they are, and exit."""
+    for problem in error.problems:
+        print(problem, file=sys.stderr)
+    fail(f"{file}: {len(error.problems)} problem{'s'[: len(error.problems) > 1]}", EXIT_USAGE)
 
 
 def exit_code(verdict: str) -> int:

@@ -1,4 +1,4 @@
-"""`shakeout plan FILE`: a dry run. What would be offered, placed, broken, decided and paid."""
+"""`shakeout plan FILE`: a dry run of what would be offered, placed, broken, decided and paid."""
 
 import os
 import socket
@@ -10,7 +10,7 @@ import msgspec
 import typer
 
 from orchestrator.campaign.load import LoadedCampaign, load_campaign
-from orchestrator.cli.exits import EXIT_USAGE, fail
+from orchestrator.cli.exits import EXIT_USAGE, fail, fail_file
 from orchestrator.cli.run import MOST_WORKERS, slots_needed
 from orchestrator.errors import CampaignFileError
 from orchestrator.plan import plan_of
@@ -56,8 +56,6 @@ def _load(file: Path, sets: tuple[str, ...]) -> tuple[LoadedCampaign, dict[str, 
         loaded = load_campaign(file, sets=sets)
         return loaded, golden_cases(loaded.campaign, file.parent)
     except CampaignFileError as error:
-        for problem in error.problems:
-            print(problem, file=sys.stderr)
-        fail(f"{file}: {len(error.problems)} problem{'s'[: len(error.problems) > 1]}", EXIT_USAGE)
+        fail_file(file, error)
     except ShakeoutWorkerError as error:
         fail(str(error), EXIT_USAGE)

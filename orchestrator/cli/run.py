@@ -15,7 +15,15 @@ import redis
 import typer
 
 from orchestrator.campaign.load import LoadedCampaign, load_campaign
-from orchestrator.cli.exits import EXIT_ABORTED, EXIT_INTERNAL, EXIT_LOST, EXIT_USAGE, exit_code, fail
+from orchestrator.cli.exits import (
+    EXIT_ABORTED,
+    EXIT_INTERNAL,
+    EXIT_LOST,
+    EXIT_USAGE,
+    exit_code,
+    fail,
+    fail_file,
+)
 from orchestrator.cli.watching import Screen, show_result
 from orchestrator.errors import CampaignFileError, ShakeoutError, UsageError
 from orchestrator.facts import State, fold
@@ -131,9 +139,7 @@ def _load(file: Path, sets: Sequence[str]) -> LoadedCampaign:
         refuse_unfinished(loaded.campaign, local=True)
         golden_cases(loaded.campaign, file.parent)
     except CampaignFileError as error:
-        for problem in error.problems:
-            print(problem, file=sys.stderr)
-        fail(f"{file}: {len(error.problems)} problem{'s'[: len(error.problems) > 1]}", EXIT_USAGE)
+        fail_file(file, error)
     except (ShakeoutError, ShakeoutWorkerError) as error:
         fail(str(error), EXIT_USAGE)
     for warning in loaded.warnings:

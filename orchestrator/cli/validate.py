@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from orchestrator.campaign.golden import check_golden
 from orchestrator.campaign.load import load_campaign
 from orchestrator.errors import CampaignFileError, Problem
 
@@ -26,9 +27,13 @@ def validate(
     """Check a campaign file and the files that it names; exit 2 with every problem where it is wrong."""
     try:
         loaded = load_campaign(file, sets=tuple(set_ or ()))
+        problems = check_golden(loaded)
     except CampaignFileError as error:
         _say(file, error.problems, (), as_json=json_)
         raise typer.Exit(EXIT_USAGE) from None
+    if problems:
+        _say(file, problems, loaded.warnings, as_json=json_)
+        raise typer.Exit(EXIT_USAGE)
     _say(file, (), loaded.warnings, as_json=json_)
 
 

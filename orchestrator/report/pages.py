@@ -1,4 +1,4 @@
-"""The page's templates, every value escaped unless it is made by one of them."""
+"""The page's templates, loaded once; every value is escaped, unless a template made it."""
 
 from functools import cache
 

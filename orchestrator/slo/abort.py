@@ -1,7 +1,6 @@
-"""`abort_if`: whether a running campaign must stop now. METRICS.md section 5.
+"""What `abort_if` says of a trailing window: plain values, no claims (METRICS.md section 5).
 
-Plain values over trailing windows, no claims: a stop that comes too early costs a run, one too late a
-service.
+A stop that comes too early costs a run, one too late a service.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -10,13 +9,20 @@ from math import floor
 from orchestrator.slo.burn import burn_rate, strictest_objective
 from orchestrator.slo.counted import judge_outcomes
 from orchestrator.slo.evidence import Second
-from orchestrator.slo.expressions import Comparison, Expression, Goodput, Outcomes, Quantile, Scalar, Stat
+from orchestrator.slo.expressions import (
+    DEFAULT_WINDOW_S,
+    Comparison,
+    Expression,
+    Goodput,
+    Outcomes,
+    Quantile,
+    Scalar,
+    Stat,
+)
 from orchestrator.slo.findings import holds
 from orchestrator.slo.sampled import share_rule
 from orchestrator.slo.spans import Span
 from orchestrator.slo.words import bound_text, percent, quantity, seconds, value_text
-
-DEFAULT_WINDOW_S = 60.0
 
 
 def breached(

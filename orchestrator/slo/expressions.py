@@ -6,13 +6,16 @@ Two expressions are equal where they say the same thing, however they are spaced
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Final, Literal
 
 from orchestrator.slo.names import REQUEST_SERIES, SCALARS
 
 Place = Literal["slos", "expect", "while", "abort_if"]
 Operator = Literal["<", "<=", ">", ">="]
 Method = Literal["psi", "js", "wasserstein", "ks"]
+
+DEFAULT_WINDOW_S: Final = 60.0
+"""The trailing window of an `abort_if` without `over`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,12 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import isclose
 from operator import ge, gt, le, lt
 
 from orchestrator.slo.evidence import Verdict
 from orchestrator.slo.expressions import Comparison, Operator
 from orchestrator.slo.spans import Refusal
 from orchestrator.slo.words import bound_text, percent, quantity
+
+_SAME = 1e-12
+"""Values this close (relative) are equal: 36 requests in 3.6 s are 10/s, whatever the last bit says."""
 
 _COMPARE = {"<": lt, "<=": le, ">": gt, ">=": ge}
 
@@ -27,7 +31,9 @@ class Finding:
 
 
 def holds(value: float, op: Operator, bound: float) -> bool:
-    """Whether `value op bound` is true."""
+    """Whether `value op bound` is true, the last bits of a division apart."""
+    if isclose(value, bound, rel_tol=_SAME):
+        return op in {"<=", ">="}
     return bool(_COMPARE[op](value, bound))
 
 

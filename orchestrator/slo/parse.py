@@ -34,6 +34,11 @@ from orchestrator.slo.quantities import duration, quantity
 # Longer ones are no expression; the bound keeps every message and every match short.
 MAX_CHARACTERS: Final = 1000
 
+_NOT_JUDGED: Final[Mapping[str, str]] = {
+    "lag": "it is the generator's doing: its limit is `lag_p99` in `validity`",
+    "hub_delay": "it is the generator's doing: see `validity`",
+    "connect": "it is part of latency",
+}
 _FIELD: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.\-]*")
 _NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?")
 _STRING: Final = re.compile(r'"([^"]*)"')
@@ -73,9 +78,14 @@ def _body(cursor: Cursor) -> Body:
     value, units = _value(cursor)
     found = cursor.take(_OPERATOR)
     if found is None:
-        raise cursor.error("needs < <= > or >= and a bound", cursor.unclosed())
+        raise cursor.error("needs < <= > or >= and a bound", cursor.unclosed() or _other_operator(cursor))
     bound, unit = quantity(cursor, units)
     return Comparison(value, cast("Operator", found[0]), bound, unit)
+
+
+def _other_operator(cursor: Cursor) -> str:
+    """A hint where another language's comparison stands."""
+    return "say <= or >=" if cursor.text[cursor.at : cursor.at + 1] in ("=", "≤", "≥", "!") else ""
 
 
 def _value(cursor: Cursor) -> tuple[Value, tuple[str, ...]]:
@@ -102,11 +112,12 @@ def _value(cursor: Cursor) -> tuple[Value, tuple[str, ...]]:
 
 
 def _unknown_value(cursor: Cursor, word: str, start: int) -> ExpressionError:
+    if re.fullmatch(r"[pP][0-9.]*|mean|max|min", word):
+        return cursor.error(f"{word} of what?", f"say {word.lower()}(latency)", at=start)
     if word in names.ALL_SERIES:
         return cursor.error(f"{word} has many values", f"say p99({word}) or mean({word})", at=start)
-    if word in ("lag", "connect", "hub_delay"):
-        hint = "lag is the generator's: its limit stands in `validity`" if word != "connect" else ""
-        return cursor.error(f"{word} is not judged", hint or "it is part of latency", at=start)
+    if word in _NOT_JUDGED:
+        return cursor.error(f"{word} is not judged", _NOT_JUDGED[word], at=start)
     if not word:
         hint = cursor.unclosed() or "say for example p99(latency) < 250ms"
         return cursor.error("begins with no name", hint, at=start)
@@ -120,7 +131,11 @@ def _series(cursor: Cursor, known: Mapping[str, names.Series]) -> str:
     start = cursor.at
     found = cursor.need_match(WORD, "a series, e.g. latency")
     if found[0] not in known:
-        hint = nearest(found[0], known)
+        if found[0] in names.SCALARS:
+            raise cursor.error(f"{found[0]} has one value", f"say {found[0]} without brackets", at=start)
+        if found[0] in _NOT_JUDGED:
+            raise cursor.error(f"{found[0]} is not judged", _NOT_JUDGED[found[0]], at=start)
+        hint = nearest(found[0], known) or f"one of {', '.join(names.REQUEST_SERIES)}"
         raise cursor.error(f"unknown series {found[0]!r}", hint, at=start)
     cursor.need(")", "after the series")
     return found[0]
@@ -142,7 +157,8 @@ def _limit(cursor: Cursor) -> Limit:
     if series == "itl":
         raise cursor.error("one request has no single itl", "say tpot", at=start)
     if series not in names.PER_REQUEST_SERIES:
-        hint = nearest(series, names.PER_REQUEST_SERIES)
+        known = f"one of {', '.join(names.PER_REQUEST_SERIES)}"
+        hint = nearest(series, names.PER_REQUEST_SERIES) or known
         raise cursor.error(f"unknown series {series!r} in goodput", hint, at=start)
     operator = cursor.take(_OPERATOR)
     if operator is None or operator[0].startswith(">"):
@@ -253,6 +269,8 @@ def _suffix_word(cursor: Cursor) -> str:
     if cursor.at < len(cursor.text):
         rest = cursor.text[cursor.at : cursor.at + 20]
         hint = "after the bound stand only: over, during, outside faults, for TAG=VALUE"
+        if word in ("and", "or"):
+            hint = "one claim a line: write each as an expression of its own"
         raise cursor.error(f"{rest!r} is not understood here", cursor.unclosed() or hint)
     return ""
 

@@ -27,8 +27,13 @@ def check_place(expression: Expression, place: Place) -> Expression:
 
 def _form(expression: Expression, place: Place) -> tuple[str, str] | None:
     match expression.body:
-        case Gauge() | Alert(event="fires" | "resolves") if place != "expect":
-            return "is measured from a fault", "it stands in `expect` of a chaos activity"
+        case Gauge() if place != "expect":
+            return "metric(...) returns is measured from a fault", "it stands in `expect` of a chaos activity"
+        case Alert(event="fires" | "resolves" as event) if place != "expect":
+            return (
+                f"alert(...) {event} within is measured from a fault",
+                "it stands in `expect` of a chaos activity; here: alert(NAME) never fires",
+            )
         case Alert() if place in ("while", "abort_if"):
             return f"an alert does not stand in `{place}`", "say it in `slos` or `expect`"
         case Outcomes() if place == "abort_if":

@@ -13,6 +13,8 @@ from orchestrator.slo.cursor import Cursor
 _BOUND: Final = re.compile(rf"(\$)?({NUMBER})(%|/?[A-Za-z]+)?(?: +([A-Z]{{3}})\b)?")
 _BLANK_UNIT: Final = re.compile(r" +([A-Za-z/%]+)")
 
+_COMMA: Final = re.compile(r",([0-9]+[A-Za-z/%]*)")
+
 _EXAMPLES: Final[Mapping[str, str]] = {
     names.SECONDS: "250ms",
     names.FRACTION: "99%",
@@ -70,6 +72,10 @@ def _in_base_unit(
         if names.MONEY not in units:
             raise cursor.error("is not measured in money", example, at=start)
         return float(bound.number), bound.currency or "USD"
+    if bound.unit is None and (comma := _COMMA.match(cursor.text, cursor.at)):
+        raise cursor.error("a comma in a number", f"say {bound.number}.{comma[1]}", at=start)
+    if bound.unit is None and cursor.text[cursor.at : cursor.at + 1] not in ("", " ", ")", ",", "\t", "\n"):
+        raise cursor.error("not a number with a unit", example, at=start)
     if bound.unit is None:
         base, factor = names.NUMBER, Decimal(1)
     else:

@@ -16,9 +16,9 @@ def invalid_reasons(evidence: Evidence, validity: Validity) -> tuple[str, ...]:
 
     Shares and times are held against the campaign's `validity`.
     """
+    if evidence.ended_early:  # what it did not send follows from that, and is nobody's fault
+        return (f"ended before its time: {evidence.ended_early}",)
     reasons: list[str] = []
-    if evidence.ended_early:
-        reasons.append(f"ended before its time: {evidence.ended_early}")
     if evidence.achieved < validity.achieved:
         reasons.append(
             f"the generator sent {percent(evidence.achieved)} of what was offered, "

@@ -5,8 +5,6 @@ from math import floor, log10
 from orchestrator.slo.expressions import Comparison, Drift, Goodput, Quantile, Scalar, Stat, Value
 
 _BYTES = (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10))
-
-
 MOST_DIGITS = 6
 
 

@@ -137,7 +137,12 @@ def run(tmp_path: Path) -> Iterator[Callable[..., Run]]:
         folder = tmp_path / f"out-{len(started)}"
         argv = [sys.executable, "-m", "orchestrator", "run", str(file), "--out", str(folder), *flags]
         process = subprocess.Popen(
-            argv, stdout=stdout, stderr=subprocess.STDOUT, text=True, cwd=tmp_path, env={**os.environ, "COLUMNS": "160"}
+            argv,
+            stdout=stdout,
+            stderr=subprocess.STDOUT,
+            text=True,
+            cwd=tmp_path,
+            env={**os.environ, "COLUMNS": "160"},
         )
         one = Run(process, folder)
         started.append(one)

@@ -234,11 +234,11 @@ def test_a_phase_that_waits_for_its_target_says_so_when_its_time_is_over(world, 
     one.step()
     one.claim()
     for attempt in one.sent:
-        one.say(f.NotReady(attempt=attempt, why="chat does not answer yet"))
+        one.say(f.NotReady(attempt=attempt, why="it does not answer yet"))
     one.now_s += 21
     one.renew()
     one.step()
-    assert "steady on worker a: chat does not answer yet" in one.state.aborting.why
+    assert "steady on worker a, target chat: it does not answer yet" in one.state.aborting.why
 
 
 def test_workers_that_draw_other_schedules_refuse_the_phase(world, load_activity):

@@ -4,6 +4,7 @@ from hypothesis import strategies as st
 
 from orchestrator.facts import State, fold
 from workers.contract import facts as f
+from workers.contract.names import FENCE_MARGIN_S
 
 PLACED = f.Placed(
     attempt="a:0:1", phase="p", activity="a", shard=0, of=1, number=1, worker="w", incarnation="one", at_s=5.0
@@ -41,6 +42,14 @@ def test_the_first_terminal_fact_of_an_attempt_wins(lost_first):
     both = (lost, exited) if lost_first else (exited, lost)
     attempt = folded(PLACED, *both).attempts["a:0:1"]
     assert (attempt.lost, attempt.exited) == ((lost, None) if lost_first else (None, exited))
+
+
+def test_a_lost_attempt_whose_end_is_witnessed_later_brings_its_fence_forward_and_never_back():
+    lost = f.Lost(attempt="a:0:1", fence_s=30.0, why="no sign")
+    sooner = folded(PLACED, lost, f.Exited(attempt="a:0:1", outcome="died", silent_s=12.0)).attempts["a:0:1"]
+    assert (sooner.lost.fence_s, sooner.exited, sooner.live) == (12.0 + FENCE_MARGIN_S, None, False)
+    later = folded(PLACED, lost, f.Exited(attempt="a:0:1", outcome="died", silent_s=31.0)).attempts["a:0:1"]
+    assert later.lost == lost
 
 
 def test_a_fact_said_again_does_not_take_a_running_attempt_back_before_its_start():

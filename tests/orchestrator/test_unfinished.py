@@ -2,7 +2,6 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.campaign.advice import not_working
 from orchestrator.campaign.load import load_campaign
 from orchestrator.errors import UsageError
 from orchestrator.submit import refuse_unfinished
@@ -30,11 +29,19 @@ def test_run_refuses_by_the_list_that_plan_prints(name):
     assert all(one in str(refused.value) for one in unfinished(campaign))
 
 
-@pytest.mark.parametrize("name", ["prelaunch", "gameday"])
-def test_all_that_validate_knows_as_reserved_is_on_the_list(name):
-    campaign = load_campaign(EXAMPLES / f"{name}.yaml").campaign
-    listed = " ".join(unfinished(campaign))
-    assert [what for _, what in not_working(campaign) if what not in listed] == []
+@pytest.mark.parametrize(
+    ("name", "named"),
+    [
+        (
+            "prelaunch",
+            ["targets.candidate: protocol kserve-v2", "contract/bad-input: mutate", "knee/knee: kind search"],
+        ),
+        ("gameday", ["gameday", "faults/slow-network: fault tcp-proxy", "faults/clients-vanish: fault disc"]),
+    ],
+)
+def test_kinds_that_do_not_work_yet_are_named_where_they_stand(name, named):
+    listed = "\n".join(unfinished(load_campaign(EXAMPLES / f"{name}.yaml").campaign))
+    assert [one for one in named if one not in listed] == []
 
 
 @pytest.mark.parametrize(
@@ -43,6 +50,9 @@ def test_all_that_validate_knows_as_reserved_is_on_the_list(name):
         ("samples: all\n", "", "samples"),
         ("priority: 3\n", "", "priority"),
         ("protect: [db]\n", "", "protect"),
+        ("comparison: {p99(latency): 10%}\n", "", "comparison"),
+        ("", "        sessions: {turns: 3}\n", "p/steady: sessions"),
+        ("", "      - {name: b, kind: batch, submit: {}, done: {}}\n", "p/b: kind batch"),
         ("", "        samples: 10%\n", "p/steady: samples"),
         ("", "        shadow: chat\n", "p/steady: shadow"),
     ],

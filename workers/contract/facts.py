@@ -153,10 +153,11 @@ class Ready(_Fact, frozen=True, kw_only=True, tag="ready"):
 
 
 class Exited(_Fact, frozen=True, kw_only=True, tag="exited"):
-    """The attempt is over, witnessed by its worker.
+    """The attempt is over, witnessed by its worker or by that worker's next life.
 
     `dispatched`: own indices below it are decided; `last_seq`: number of its last snapshot (0: none);
-    `silent_s`: the moment after which it certainly sent nothing more.
+    `silent_s`: the moment after which it certainly sent nothing more. `known` false: what it did between its
+    last snapshot and then nobody knows.
     """
 
     attempt: str
@@ -165,6 +166,7 @@ class Exited(_Fact, frozen=True, kw_only=True, tag="exited"):
     dispatched: int = 0
     last_seq: int = 0
     silent_s: float = 0.0
+    known: bool = True
 
 
 class FaultSeen(_Fact, frozen=True, kw_only=True, tag="fault-seen"):

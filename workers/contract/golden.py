@@ -40,11 +40,6 @@ class Case(msgspec.Struct, frozen=True):
     line: int
 
 
-def count_cases(path: Path | str, *, name: str = "", baseline: bool = False) -> int:
-    """How many cases a file has; it is read and checked whole. Raises DataError as `read_golden` does."""
-    return len(read_golden(path, name=name, baseline=baseline))
-
-
 def read_golden(path: Path | str, *, name: str = "", baseline: bool = False) -> list[Case]:
     """All cases of a file, in its order; with a `baseline`, rows without `expected` are allowed.
 

@@ -31,8 +31,6 @@ CARD_EVERY_S = 1.0
 CARD_S = 4.0
 CLAIM_WITHIN_S = 10.0
 """A placed attempt not claimed within this is lost: its worker is gone or full."""
-CLOSE_AFTER_S = 5.0
-"""A second closes this long after the target's timeout; later deltas still count, as late."""
 FENCE_MARGIN_S = 1.0
 RESULTS_KEPT_S = 24 * 3600
 
@@ -54,8 +52,12 @@ def fact_ids(campaign: str) -> str:
     return f"{PREFIX}:c:{campaign}:ids"
 
 
+CLOSED = "*"
+"""Field of a campaign's claims once it has ended: nothing of it is claimed or reported any more."""
+
+
 def claims(campaign: str) -> str:
-    """Hash: attempt -> incarnation that claimed it."""
+    """Hash: attempt -> incarnation that claimed it, "-" for one that nobody may claim; and `CLOSED`."""
     return f"{PREFIX}:c:{campaign}:claims"
 
 

@@ -24,6 +24,7 @@ if held then
   return 0
 end
 if tonumber(ARGV[3]) > 0 and now > tonumber(ARGV[3]) then return 0 end
+if redis.call('HEXISTS', KEYS[1], '*') == 1 then return 0 end
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
 redis.call('HSET', KEYS[2], ARGV[1], string.format('%.0f', now))
 return 1
@@ -74,6 +75,7 @@ arrive late.
 
 SNAPSHOT = """
 if redis.call('HGET', KEYS[2], ARGV[1]) ~= ARGV[2] then return -1 end
+if redis.call('HEXISTS', KEYS[2], '*') == 1 then return -1 end
 local answer = redis.pcall('XADD', KEYS[1], ARGV[3], 's', ARGV[4])
 if type(answer) == 'table' and answer['err'] then
   if string.find(answer['err'], 'equal or smaller') then return 0 end
@@ -81,7 +83,10 @@ if type(answer) == 'table' and answer['err'] then
 end
 return 1
 """
-"""Append a snapshot; answers as FACT. Keys: snapshots, claims. Args: attempt, incarnation, id, snapshot."""
+"""Append a snapshot; answers as FACT, and -1 where the campaign has ended.
+
+Keys: snapshots, claims. Args: attempt, incarnation, id, snapshot.
+"""
 
 CARD = (
     _NOW
@@ -158,15 +163,18 @@ The new entry's id; -1: not leading; -2: the journal has grown since (read again
 LEAD_REVOKE = (
     _LEADS
     + """
+local held = redis.call('HGET', KEYS[2], ARGV[3]) or ''
+if ARGV[4] ~= '*' and held ~= ARGV[4] then return 0 end
 redis.call('HSETNX', KEYS[3], ARGV[3], '-')
-return redis.call('HDEL', KEYS[2], ARGV[3])
+redis.call('HDEL', KEYS[2], ARGV[3])
+return 1
 """
 )
-"""Take an attempt's lease away for good, claimed or not.
+"""Take an attempt's lease away for good, claimed or not, if it is still the one that was seen.
 
-Keys: leader, leases, claims. Args: epoch, nonce, attempt.
+Keys: leader, leases, claims. Args: epoch, nonce, attempt, the lease as seen ("": none; "*": whatever it is).
 
-1: it was leased; 0: it was not; -1: not leading.
+1: nobody can claim or renew it now; 0: it was renewed or claimed since; -1: not leading.
 """
 
 CHECKPOINT = (
@@ -186,4 +194,27 @@ return 1
 
 Args: epoch, nonce, totals, part name (or ""), then attempt and seq in turn. 1: stored; -1: not leading.
 The checkpoint then holds `totals`, `parts` (how many) and `part:NAME` -> place in order, from 1.
+"""
+
+LEAD_FINISH = (
+    _LEADS
+    + """
+for place = 6, #ARGV, 2 do
+  redis.call('HSET', KEYS[6], ARGV[place], ARGV[place + 1])
+end
+redis.call('HSET', KEYS[4], '*', '-')
+redis.call('DEL', KEYS[5])
+for place = 4, #KEYS do
+  redis.call('EXPIRE', KEYS[place], ARGV[5])
+end
+redis.call('ZADD', KEYS[3], ARGV[4], ARGV[3])
+redis.call('ZREM', KEYS[2], ARGV[3])
+return 1
+"""
+)
+"""Close a campaign: results stored, nothing of it claimed or renewed any more, its keys bound to expire.
+
+Keys: leader, campaigns, finished, claims, leases, results, then others of the campaign that expire. Args:
+epoch, nonce, campaign, end in s, seconds until it is forgotten, then name and body of each result.
+1, or -1: not leading.
 """

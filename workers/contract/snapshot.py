@@ -19,12 +19,8 @@ REQUEST_SERIES = ("latency", "service_time", "wait", "ttft", "ttft_sent", "ttfot
 """Series that a request expression may name; `connect`, `lag`, `latency_failed` travel beside them."""
 QUANTITIES = (*REQUEST_SERIES, "connect", "lag", "latency_failed")
 
-FAILED = ("timeout", "connect", "reset", "incomplete", "invalid")
-"""Outcomes of failed requests besides `http_NNN`.
-
-`abandoned` is sent but left by an engine that stopped or died.
-"""
 ABANDONED = "abandoned"
+"""Outcome of a request that was sent but left by an engine that stopped or died."""
 UNSENT_TARGET = "unsent_target"
 UNSENT_GENERATOR = "unsent_generator"
 

@@ -2,7 +2,7 @@
 
 import sys
 
-from workers.demo_target import parent
+from workers import parent
 
 
 def main() -> int:

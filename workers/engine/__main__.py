@@ -1,19 +1,18 @@
 """`python -m workers.engine --parent PID`: the engine child; orders on stdin, words on stdout."""
 
-import ctypes
 import os
 import signal
 import sys
 import types
 
-PR_SET_PDEATHSIG = 1
+from workers import parent
+
 PARENT = "--parent"
 
 
 def _die_with_parent(argv: list[str]) -> None:
     """Be killed when the thread that started this process ends; leave if that has happened already."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if PARENT in argv and os.getppid() != int(argv[argv.index(PARENT) + 1]):
+    if not parent.bind(int(argv[argv.index(PARENT) + 1]) if PARENT in argv else None):
         os._exit(0)
 
 

@@ -1,9 +1,11 @@
-"""A batch of a regression: each golden case sent once a round, judged, and reported with its reason."""
+"""A batch of a regression: each golden case sent once a round, judged, reported after its last one."""
 
 import time
 from collections import deque
+from collections.abc import Sequence
 
 import gevent
+from msgspec import structs
 
 from workers.contract.golden import Case, read_golden
 from workers.contract.snapshot import CaseResult
@@ -36,6 +38,8 @@ class Cases:
             (round_ * len(cases) + row, row, cases[row]) for round_ in range(spec.repeats) for row in mine
         )
         self._groups = grouping(None, spec.tag_groups)
+        self._repeats = spec.repeats
+        self._tries: dict[int, list[CaseResult]] = {}
         self._working = 0
         self._results: list[CaseResult] = []
         self._sender: Sender
@@ -80,7 +84,10 @@ class Cases:
         arrival.groups = self._groups(arrival.at_ns, case.tags)
         answer = self._sender.send(arrival, self._gear.protocol.build(case.request))
         if arrival.ended and answer.kind not in NOT_SENT:
-            self._results.append(self._judged(row, case, arrival=arrival, answer=answer))
+            tries = self._tries.setdefault(row, [])
+            tries.append(self._judged(row, case, arrival=arrival, answer=answer))
+            if len(tries) == self._repeats:
+                self._results.append(together(self._tries.pop(row)))
 
     def _judged(self, row: int, case: Case, *, arrival: Arrival, answer: Answer) -> CaseResult:
         latency_s = (time.monotonic_ns() - arrival.intended_ns) / NS
@@ -95,3 +102,15 @@ class Cases:
             weight=case.weight,
             tags=case.tags,
         )
+
+
+def together(tries: Sequence[CaseResult]) -> CaseResult:
+    """All tries at one case as one result: passed where every try did, else the first that failed speaks."""
+    failed = [number for number, one in enumerate(tries, start=1) if not one.passed]
+    if not failed:
+        return tries[0]
+    speaks = tries[failed[0] - 1]
+    if len(tries) == 1:
+        return speaks
+    why = f"{len(failed)} of {len(tries)} tries failed; try {failed[0]}: {speaks.why}"
+    return structs.replace(speaks, why=why)

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from workers.contract.bounds import Bound
+from workers.contract.errors import EngineError
 from workers.contract.snapshot import WARMUP
 from workers.engine.arrival import Arrival
 
@@ -40,7 +41,10 @@ def ring_slots(timeout_s: float) -> int:
 
 
 class MarkFile:
-    """Write side; each method is a few stores into memory, in an order that is true at every instant."""
+    """Write side; each method is a few stores into memory, in an order that is true at every instant.
+
+    Raises EngineError where the file cannot be made or the disk has no room for it.
+    """
 
     __slots__ = ("_cells", "_map", "_outcomes", "_q", "_slots", "_width")
 
@@ -51,9 +55,7 @@ class MarkFile:
         self._cells = BOUND_0 + 3 * len(bounds)
         self._width = 1 + 2 * self._cells
         size = (ring + self._slots * self._width) * WORD
-        with Path(path).open("w+b") as file:
-            os.ftruncate(file.fileno(), size)
-            self._map = mmap.mmap(file.fileno(), size)
+        self._map = _allocated(path, size)
         self._map[IDS_AT * WORD : IDS_AT * WORD + len(ids)] = ids
         self._q = memoryview(self._map).cast("q")
         self._outcomes: dict[str, int] = {}
@@ -118,3 +120,16 @@ class MarkFile:
             self._map[at : at + NAME_BYTES] = name.encode()[:NAME_BYTES].ljust(NAME_BYTES, b"\0")
             self._q[NAMES_USED_AT] = place + 1
         return place
+
+
+def _allocated(path: str, size_bytes: int) -> mmap.mmap:
+    """A new file of zeros, in memory, with every block taken: a hole is a SIGBUS once the disk is full."""
+    try:
+        with Path(path).open("w+b") as file:
+            os.posix_fallocate(file.fileno(), 0, size_bytes)
+            return mmap.mmap(file.fileno(), size_bytes)
+    except OSError as error:
+        raise EngineError(
+            f"cannot keep the engine's counts, {size_bytes:,} bytes in {path}: {error.strerror};"
+            " make room there, or set SHAKEOUT_HOME to another folder"
+        ) from error

@@ -6,6 +6,7 @@ The pool grows ahead of need up to its cap; beyond it arrivals stand in line, at
 import time
 from collections import deque
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import gevent
 from gevent import get_hub, getcurrent
@@ -13,7 +14,9 @@ from gevent.event import Event
 
 from workers.engine.arrival import Arrival
 from workers.engine.book import Book
-from workers.engine.users import Crowd
+
+if TYPE_CHECKING:
+    from workers.engine.users import Crowd
 
 SPARE_USERS = 32
 """Idle users kept ready: a burst of arrivals finds them parked."""
@@ -24,12 +27,24 @@ GROW_AT_ONCE = 16
 class Pool:
     """A `Source` of open-loop arrivals. `send` sends one and returns when it is over."""
 
-    __slots__ = ("_book", "_cap", "_crowd", "_grow", "_hub", "_idle", "_line", "_of", "_send", "_timeout_ns")
+    __slots__ = (
+        "_book",
+        "_cap",
+        "_crowd",
+        "_full_ns",
+        "_grow",
+        "_hub",
+        "_idle",
+        "_line",
+        "_of",
+        "_send",
+        "_timeout_ns",
+    )
 
     def __init__(
         self,
         *,
-        crowd: Crowd,
+        crowd: "Crowd",
         book: Book,
         send: Callable[[Arrival], None],
         cap: int,
@@ -41,6 +56,7 @@ class Pool:
         self._send = send
         self._cap = cap
         self._of = of
+        self._full_ns: int | None = None
         self._timeout_ns = round(timeout_s * 1e9)
         self._idle: list[gevent.Greenlet] = []
         self._line: deque[Arrival] = deque()
@@ -52,6 +68,8 @@ class Pool:
         """Start the first users, and the greenlet that adds more when they become few."""
         for _ in range(min(self._cap, SPARE_USERS)):
             self._crowd.add()
+        if self._crowd.size >= self._cap:
+            self._full_ns = time.monotonic_ns()
         return gevent.spawn(self._run)
 
     def offer(self, arrival: Arrival) -> None:
@@ -68,8 +86,8 @@ class Pool:
 
     def expire(self) -> None:
         """Give up arrivals that stood in line for as long as the target may take to answer."""
-        oldest_ns = time.monotonic_ns() - self._timeout_ns
-        while self._line and self._line[0].queued_ns < oldest_ns:
+        now_ns = time.monotonic_ns()
+        while self._line and self._waited_ns(self._line[0], now_ns) > self._timeout_ns:
             arrival = self._line.popleft()
             self._book.unsent_target(arrival, following=arrival.index + self._of)
 
@@ -87,7 +105,7 @@ class Pool:
             self.expire()
         if self._line:
             arrival = self._line.popleft()
-            arrival.wait_ns = time.monotonic_ns() - arrival.queued_ns
+            arrival.wait_ns = self._waited_ns(arrival, time.monotonic_ns())
             self._book.handed(arrival, following=arrival.index + self._of)
             return arrival
         self._idle.append(getcurrent())
@@ -95,10 +113,16 @@ class Pool:
         assert isinstance(arrival, Arrival)  # noqa: S101  # only `offer` wakes a parked user
         return arrival
 
+    def _waited_ns(self, arrival: Arrival, now_ns: int) -> int:
+        """How long it stood in line for the target's sake; before the pool was full it is this side's lag."""
+        return 0 if self._full_ns is None else max(now_ns - max(arrival.queued_ns, self._full_ns), 0)
+
     def _run(self) -> None:
         while True:
             self._grow.wait()
             self._grow.clear()
             for _ in range(min(GROW_AT_ONCE, self._cap - self._crowd.size)):
                 self._crowd.add()
+            if self._full_ns is None and self._crowd.size >= self._cap:
+                self._full_ns = time.monotonic_ns()
             gevent.sleep(0)

@@ -94,6 +94,19 @@ class Tally:
         for place in [place for place in self.seen if place[0] < oldest]:
             del self.seen[place]
 
+    def cells(self) -> list[Cell]:
+        """Everything counted so far; adding these to an empty tally makes this one again."""
+        return [
+            Cell(
+                second,
+                group,
+                dict(seen.outcomes),
+                {name: BoundCount(*sums) for name, sums in seen.bounds.items()},
+                {},
+            )
+            for (second, group), seen in self.seen.items()
+        ]
+
     def _add(self, cell: Cell) -> None:
         seen = self.seen.setdefault((cell.second, cell.group), _Seen())
         for outcome, count in cell.outcomes.items():

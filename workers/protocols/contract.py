@@ -66,6 +66,10 @@ class TargetProtocol(Protocol):
     needs_model: ClassVar[bool]
     streams: ClassVar[bool]
 
+    @staticmethod
+    def readiness_paths(options: Any) -> tuple[str, ...]:
+        """Where to ask, in order, whether a target with these options is ready; none makes it infer."""
+
     def build(self, row: Row) -> Request:
         """Turn a row into a request. Raises ProtocolError where the row does not fit."""
 

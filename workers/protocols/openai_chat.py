@@ -31,7 +31,7 @@ from workers.protocols.openai_wire import (
     tool_call_field,
     usage_of,
 )
-from workers.protocols.urls import join_path
+from workers.protocols.urls import join_path, openai_paths
 
 _JSON_HEADER = ("content-type", "application/json")
 
@@ -52,6 +52,7 @@ class OpenAIChat:
     works: ClassVar[bool] = True
     needs_model: ClassVar[bool] = True
     streams: ClassVar[bool] = True
+    readiness_paths = staticmethod(openai_paths)
 
     def __init__(self, options: ChatOptions, *, seed: int, for_regression: bool) -> None:
         self._stream = options.stream
@@ -64,11 +65,6 @@ class OpenAIChat:
             _JSON_HEADER,
             ("accept", "text/event-stream" if options.stream else "application/json"),
         )
-
-    @staticmethod
-    def readiness_paths(options: ChatOptions) -> tuple[str, ...]:
-        """Where to ask whether the target is ready; never an inference request."""
-        return join_path(options.url, "/v1/models"), join_path(options.url, "/health")
 
     def build(self, row: Row) -> Request:
         """A request from a body with `messages`, or from `{"prompt": text}`, short for one user message.

@@ -4,7 +4,7 @@ from typing import ClassVar
 
 import msgspec
 
-from workers.protocols.urls import join_path
+from workers.protocols.urls import join_path, openai_paths, v2_paths
 
 
 class OpenAIOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -39,11 +39,7 @@ class OpenAICompletions:
     works: ClassVar[bool] = False
     needs_model: ClassVar[bool] = True
     streams: ClassVar[bool] = True
-
-    @staticmethod
-    def readiness_paths(options: OpenAIOptions) -> tuple[str, ...]:
-        """Where to ask whether the target is ready."""
-        return join_path(options.url, "/v1/models"), join_path(options.url, "/health")
+    readiness_paths = staticmethod(openai_paths)
 
 
 class OpenAIEmbeddings:
@@ -53,11 +49,7 @@ class OpenAIEmbeddings:
     works: ClassVar[bool] = False
     needs_model: ClassVar[bool] = True
     streams: ClassVar[bool] = False
-
-    @staticmethod
-    def readiness_paths(options: EmbeddingOptions) -> tuple[str, ...]:
-        """Where to ask whether the target is ready."""
-        return join_path(options.url, "/v1/models"), join_path(options.url, "/health")
+    readiness_paths = staticmethod(openai_paths)
 
 
 class KServeV2:
@@ -67,11 +59,7 @@ class KServeV2:
     works: ClassVar[bool] = False
     needs_model: ClassVar[bool] = True
     streams: ClassVar[bool] = False
-
-    @staticmethod
-    def readiness_paths(options: ModelOptions) -> tuple[str, ...]:
-        """Where to ask whether the target is ready."""
-        return (join_path(options.url, "/v2/health/ready"),)
+    readiness_paths = staticmethod(v2_paths)
 
 
 class KServeV2Grpc:
@@ -95,11 +83,7 @@ class TritonGenerate:
     works: ClassVar[bool] = False
     needs_model: ClassVar[bool] = True
     streams: ClassVar[bool] = True
-
-    @staticmethod
-    def readiness_paths(options: ModelOptions) -> tuple[str, ...]:
-        """Where to ask whether the target is ready."""
-        return (join_path(options.url, "/v2/health/ready"),)
+    readiness_paths = staticmethod(v2_paths)
 
 
 class TFServing:

@@ -1,6 +1,15 @@
-"""Join a target's URL and a protocol's path, by the rule of CAMPAIGN.md section 4."""
+"""Where a protocol's requests go: its path joined to the target's URL, and the paths that tell readiness."""
 
+from typing import Protocol
 from urllib.parse import urlsplit
+
+
+class HasUrl(Protocol):
+    """Options of a target."""
+
+    @property
+    def url(self) -> str:
+        """The target's URL as the campaign writes it."""
 
 
 def join_path(url: str, tail: str) -> str:
@@ -16,3 +25,13 @@ def join_path(url: str, tail: str) -> str:
     if not parts.query:
         return path
     return f"{path}{'&' if '?' in path else '?'}{parts.query}"
+
+
+def openai_paths(options: HasUrl) -> tuple[str, ...]:
+    """Where to ask whether an OpenAI-compatible target is ready; never an inference request."""
+    return join_path(options.url, "/v1/models"), join_path(options.url, "/health")
+
+
+def v2_paths(options: HasUrl) -> tuple[str, ...]:
+    """Where to ask whether a target of the Open Inference Protocol is ready."""
+    return (join_path(options.url, "/v2/health/ready"),)

@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar
 
 import msgspec
 
-from workers.regression.contract import differs, is_number, is_numeric, shown
+from workers.regression.contract import at, differs, is_number, is_numeric, shown
 
 Tolerance = Annotated[float, msgspec.Meta(ge=0)]
 
@@ -39,7 +39,7 @@ class Close:
 def _compare(expected: object, answer: object, options: CloseOptions, place: str) -> str | None:
     if isinstance(expected, list) and isinstance(answer, list):
         if len(expected) != len(answer):
-            return f"{f'at {place}: ' if place else ''}expected {len(expected)} numbers, got {len(answer)}"
+            return f"{at(place)}expected {len(expected)} numbers, got {len(answer)}"
         for index, (want, got) in enumerate(zip(expected, answer, strict=True)):
             why = _compare(want, got, options, f"{place}[{index}]")
             if why:

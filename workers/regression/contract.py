@@ -36,8 +36,12 @@ def shown(value: object) -> str:
 
 def differs(place: str, expected: object, answer: object) -> str:
     """The sentence for two values that differ at `place` (empty: the field itself)."""
-    at = f"at {place}: " if place else ""
-    return f"{at}expected {shown(expected)}, got {shown(answer)}"
+    return f"{at(place)}expected {shown(expected)}, got {shown(answer)}"
+
+
+def at(place: str) -> str:
+    """How a reason begins that speaks of `place`; nothing where that is the field itself."""
+    return f"at {place}: " if place else ""
 
 
 def is_number(value: object) -> bool:

@@ -8,8 +8,8 @@ from typing import ClassVar
 import msgspec
 
 from workers.contract.json_text import decode
-from workers.regression.contract import differs, shown
-from workers.regression.exact import first_difference
+from workers.regression.contract import at, shown
+from workers.regression.exact import Items, first_difference
 
 
 class SubsetOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -34,27 +34,11 @@ class Subset:
                 answer = decode(answer)
             except ValueError as error:
                 return f"expected JSON, got a text that is {error}: {shown(answer)}"
-        return _missing(expected, answer, "")
+        return first_difference(expected, answer, surplus=_enough)
 
 
-def _missing(expected: object, answer: object, place: str) -> str | None:
-    at = f"at {place}: " if place else ""
-    if isinstance(expected, dict) and isinstance(answer, dict):
-        for key, want in expected.items():
-            if key not in answer:
-                return f"{at}{shown(key)} is missing"
-            why = _missing(want, answer[key], f"{place}.{key}")
-            if why:
-                return why
+def _enough(expected: Items, answer: Items, place: str) -> str | None:
+    """More is welcome, fewer items are not; a missing key was found before."""
+    if isinstance(answer, dict) or len(answer) >= len(expected):
         return None
-    if isinstance(expected, list) and isinstance(answer, list):
-        for index, want in enumerate(expected):
-            if index >= len(answer):
-                return f"{at}expected at least {len(expected)} items, got {len(answer)}"
-            why = _missing(want, answer[index], f"{place}[{index}]")
-            if why:
-                return why
-        return None
-    if isinstance(expected, dict | list):
-        return differs(place, expected, answer)
-    return first_difference(expected, answer, place)
+    return f"{at(place)}expected at least {len(expected)} items, got {len(answer)}"

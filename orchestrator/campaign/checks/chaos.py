@@ -1,19 +1,18 @@
 """Chaos: known faults with their own options, in time, aimed and observed (CAMPAIGN.md section 7)."""
 
+import re
 from collections.abc import Iterator
 from typing import Any, Final
 
 from orchestrator.campaign.checks.regression import check_options
 from orchestrator.campaign.checks.targets import kind_of
-from orchestrator.campaign.checks.walk import activities, length_s, observed, target_of
+from orchestrator.campaign.checks.walk import activities, observed, target_of, traffic_s
 from orchestrator.campaign.findings import Finding, nearest
 from orchestrator.campaign.models import (
     Campaign,
     ChaosActivity,
     LoadActivity,
     Phase,
-    RegressionActivity,
-    SearchActivity,
     SoakActivity,
 )
 from orchestrator.campaign.units import UnitError, duration_or_zero_s, percent, rate_per_s, size_bytes
@@ -23,6 +22,7 @@ from workers.chaos import TABLE
 
 # No fault is held for longer; its guardian reverts it then.
 LONGEST_S: Final = 3600.0
+_HOST_AND_PORT: Final = re.compile(r"(?:[^\s:\[\]]+|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}")
 
 
 def check_chaos(campaign: Campaign) -> Iterator[Finding]:
@@ -42,8 +42,11 @@ def check_chaos(campaign: Campaign) -> Iterator[Finding]:
             continue
         yield from _times(path, phase, activity, held=kind.held)
         yield from _aim(campaign, path, activity, kind)
-        yield from check_options((*path, "with"), activity.with_, kind)
-        yield from _quantities((*path, "with"), activity)
+        quantities = list(_quantities((*path, "with"), activity))
+        yield from quantities
+        said = {finding.path for finding in quantities}
+        found = check_options((*path, "with"), activity.with_, kind)
+        yield from (finding for finding in found if finding.path not in said)
 
 
 def _times(path: Path, phase: Phase, activity: ChaosActivity, *, held: bool) -> Iterator[Finding]:
@@ -54,19 +57,10 @@ def _times(path: Path, phase: Phase, activity: ChaosActivity, *, held: bool) -> 
     if activity.for_ is not None and activity.for_ > LONGEST_S:
         yield Finding((*path, "for"), "is longer than 1h, the longest that a fault may last")
     ends = activity.at + (activity.for_ or 0.0)
-    traffic_ends = _traffic_s(phase)
+    traffic_ends = traffic_s(phase)
     if traffic_ends is not None and ends >= traffic_ends:
         message = f"the fault ends at {ends:g}s, the phase's traffic at {traffic_ends:g}s"
         yield Finding((*path, "at"), message, "it must end before the traffic does")
-
-
-def _traffic_s(phase: Phase) -> float | None:
-    """When the last traffic ends; None where it is not known before, or there is none."""
-    if any(isinstance(one, RegressionActivity | SearchActivity) for one in phase.activities):
-        return None
-    lengths = [length_s(one) for one in phase.activities if isinstance(one, LoadActivity | SoakActivity)]
-    known = [length for length in lengths if length is not None]
-    return max(known) if known and len(known) == len(lengths) else None
 
 
 def _aim(campaign: Campaign, path: Path, activity: ChaosActivity, kind: Any) -> Iterator[Finding]:
@@ -106,7 +100,7 @@ def _quantities(path: Path, activity: ChaosActivity) -> Iterator[Finding]:
     """Units inside `with:`, by the meaning that DESIGN's faults give to each key."""
     for key, value in activity.with_.items():
         readers = _READERS.get((activity.fault or "", key)) or _READERS.get(("", key))
-        if readers is None or not isinstance(value, str):
+        if readers is None or isinstance(value, bool | list | dict) or value is None:
             continue
         errors: list[UnitError] = []
         for reader in readers:
@@ -118,11 +112,26 @@ def _quantities(path: Path, activity: ChaosActivity) -> Iterator[Finding]:
             yield Finding((*path, key), errors[0].message, errors[0].hint)
 
 
+def _bytes_per_s(value: object) -> float:
+    size, slash, _ = value.partition("/s") if isinstance(value, str) else ("", "", "")
+    if not slash:
+        raise UnitError("must be a size per second", "say 1MiB/s")
+    return size_bytes(size)
+
+
+def _host_and_port(value: object) -> str:
+    if not isinstance(value, str) or not _HOST_AND_PORT.fullmatch(value):
+        raise UnitError("must be HOST:PORT", 'say "feature-store.internal:6379"')
+    return value
+
+
 _READERS: Final[Any] = {
     ("", "latency"): (duration_or_zero_s,),
     ("", "jitter"): (duration_or_zero_s,),
     ("", "share_of_free"): (percent,),
     ("", "size"): (size_bytes,),
     ("disconnect-mid-stream", "rate"): (rate_per_s,),
+    ("tcp-proxy", "rate"): (_bytes_per_s,),
+    ("tcp-proxy", "upstream"): (_host_and_port,),
     ("tcp-proxy", "reset_after"): (duration_or_zero_s, size_bytes),
 }

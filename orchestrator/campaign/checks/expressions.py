@@ -1,22 +1,19 @@
 """Expressions: names that their activity can measure, spans and sources that the phase has (METRICS.md 5)."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from orchestrator.campaign.checks.objectives import check_burn_rate
-from orchestrator.campaign.checks.walk import activities, length_s, monitor_of, target_of
-from orchestrator.campaign.findings import Finding, nearest
+from orchestrator.campaign.checks.suffixes import Stand, check_suffixes
+from orchestrator.campaign.checks.walk import activities, monitor_of, target_of
+from orchestrator.campaign.findings import Finding
 from orchestrator.campaign.models import (
-    Activity,
     Campaign,
     ChaosActivity,
-    FileData,
     LoadActivity,
     Phase,
     RegressionActivity,
     SearchActivity,
     SoakActivity,
-    SyntheticData,
     TelemetryActivity,
 )
 from orchestrator.campaign.yaml_reader import Path
@@ -24,24 +21,11 @@ from orchestrator.slo.expressions import (
     Alert,
     Comparison,
     Drift,
-    Expression,
-    Place,
     Quantile,
     Scalar,
     Stat,
 )
-from orchestrator.slo.names import GIVEN_TAGS, SCALARS, TELEMETRY_SERIES
-
-
-@dataclass(frozen=True, slots=True)
-class _Stand:
-    """Where an expression stands; `activity` is None for the campaign's own."""
-
-    path: Path
-    place: Place
-    expression: Expression
-    phase: Phase | None = None
-    activity: Activity | None = None
+from orchestrator.slo.names import SCALARS, TELEMETRY_SERIES
 
 
 def check_expressions(campaign: Campaign) -> Iterator[Finding]:
@@ -50,30 +34,30 @@ def check_expressions(campaign: Campaign) -> Iterator[Finding]:
         yield from _names(campaign, stand)
         yield from _money(campaign, stand)
         yield from _sources(campaign, stand)
-        yield from _suffixes(campaign, stand)
+        yield from check_suffixes(campaign, stand)
     for path, phase, activity in activities(campaign):
         if isinstance(activity, SoakActivity):
             yield from _watch(campaign, phase, path, activity)
     yield from check_burn_rate(campaign)
 
 
-def _stands(campaign: Campaign) -> Iterator[_Stand]:
+def _stands(campaign: Campaign) -> Iterator[Stand]:
     for index, one in enumerate(campaign.slos):
-        yield _Stand(("slos", index), "slos", one)
+        yield Stand(("slos", index), "slos", one)
     for index, one in enumerate(campaign.abort_if):
-        yield _Stand(("abort_if", index), "abort_if", one)
+        yield Stand(("abort_if", index), "abort_if", one)
     for path, phase, activity in activities(campaign):
         for index, one in enumerate(getattr(activity, "slos", ())):
-            yield _Stand((*path, "slos", index), "slos", one, phase, activity)
+            yield Stand((*path, "slos", index), "slos", one, phase, activity)
         if isinstance(activity, ChaosActivity):
             for index, one in enumerate(activity.expect):
-                yield _Stand((*path, "expect", index), "expect", one, phase, activity)
+                yield Stand((*path, "expect", index), "expect", one, phase, activity)
         if isinstance(activity, SearchActivity):
             for index, one in enumerate(activity.while_):
-                yield _Stand((*path, "while", index), "while", one, phase, activity)
+                yield Stand((*path, "while", index), "while", one, phase, activity)
 
 
-def _names(campaign: Campaign, stand: _Stand) -> Iterator[Finding]:
+def _names(campaign: Campaign, stand: Stand) -> Iterator[Finding]:
     body = stand.expression.body
     if isinstance(body, Alert) and monitor_of(campaign) is None:
         yield Finding(
@@ -97,7 +81,7 @@ def _names(campaign: Campaign, stand: _Stand) -> Iterator[Finding]:
         yield from _needs(stand, value.name)
 
 
-def _needs(stand: _Stand, name: str) -> Iterator[Finding]:
+def _needs(stand: Stand, name: str) -> Iterator[Finding]:
     activity = stand.activity
     if isinstance(activity, RegressionActivity):
         if name == "agreement" and activity.baseline is None:
@@ -110,7 +94,7 @@ def _needs(stand: _Stand, name: str) -> Iterator[Finding]:
             yield Finding(stand.path, f"the search finds {found}, not {name}")
 
 
-def _money(campaign: Campaign, stand: _Stand) -> Iterator[Finding]:
+def _money(campaign: Campaign, stand: Stand) -> Iterator[Finding]:
     body = stand.expression.body
     if not isinstance(body, Comparison) or not isinstance(body.value, Scalar):
         return
@@ -120,10 +104,11 @@ def _money(campaign: Campaign, stand: _Stand) -> Iterator[Finding]:
         yield Finding(stand.path, f"{body.value.name} needs `prices`", "e.g. prices: {machine_hour: 3.20}")
     elif body.unit != campaign.prices.currency:
         hint = f"write {body.bound:g} {campaign.prices.currency}"
-        yield Finding(stand.path, f"is in {body.unit}, the campaign's prices are not", hint)
+        said = f"is in {body.unit}, the campaign's prices are in {campaign.prices.currency}"
+        yield Finding(stand.path, said, hint)
 
 
-def _sources(campaign: Campaign, stand: _Stand) -> Iterator[Finding]:
+def _sources(campaign: Campaign, stand: Stand) -> Iterator[Finding]:
     body = stand.expression.body
     value = body.value if isinstance(body, Comparison) else None
     phases = [stand.phase] if stand.phase else _judged_phases(campaign)
@@ -178,46 +163,3 @@ def _judged_phases(campaign: Campaign) -> list[Phase]:
         for phase in campaign.phases
         if any(isinstance(one, LoadActivity | SoakActivity) for one in phase.activities)
     ]
-
-
-def _suffixes(campaign: Campaign, stand: _Stand) -> Iterator[Finding]:
-    suffixes, activity = stand.expression.suffixes, stand.activity
-    if suffixes.during is not None:
-        phases = [stand.phase] if stand.phase else list(campaign.phases)
-        known = [name for phase in phases for name in _spans(phase)]
-        if suffixes.during not in known:
-            where = "in this phase" if stand.phase else "in any phase"
-            message = f"there is no fault or stage {suffixes.during!r} {where}"
-            yield Finding(stand.path, message, nearest(suffixes.during, known))
-    if isinstance(activity, LoadActivity | SoakActivity) and suffixes.over_s:
-        length = length_s(activity)
-        span = None if length is None else length - activity.warmup
-        if span is not None and suffixes.over_s[0] > span:
-            message = f"a window of {suffixes.over_s[0]:g}s is longer than the judged span, {span:g}s"
-            yield Finding(stand.path, message)
-    if suffixes.tag is not None and activity is not None:
-        yield from _tag(stand, activity, suffixes.tag)
-
-
-def _spans(phase: Phase) -> Iterator[str]:
-    for activity in phase.activities:
-        if isinstance(activity, ChaosActivity):
-            yield activity.name
-        arrivals = getattr(activity, "arrivals", None)
-        yield from (stage.name for stage in (arrivals.stages if arrivals else None) or () if stage.name)
-
-
-def _tag(stand: _Stand, activity: Activity, tag: tuple[str, str]) -> Iterator[Finding]:
-    name, value = tag
-    if name in GIVEN_TAGS:
-        stages = list(_spans(stand.phase)) if stand.phase else []
-        given = {"mutation": "mutate", "probe": "probes"}
-        known = stages if name == "stage" else list(getattr(activity, given[name], None) or ())
-        if value not in known:
-            yield Finding(stand.path, f"no request has {name}={value}", nearest(value, known))
-        return
-    data = getattr(activity, "data", None)
-    if isinstance(data, SyntheticData):
-        yield Finding(stand.path, f"made-up prompts have no tag {name!r}")
-    elif isinstance(data, FileData) and data.tags and name not in data.tags:
-        yield Finding(stand.path, f"{name!r} is not among the data's tags", nearest(name, list(data.tags)))

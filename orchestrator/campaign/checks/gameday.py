@@ -1,10 +1,13 @@
 """Game day: a window in a time zone that exists, approvals of phases by roles (CAMPAIGN.md section 9)."""
 
 from collections.abc import Iterator
+from datetime import time
 from zoneinfo import ZoneInfo
 
+from orchestrator.campaign.checks.targets import check_url
+from orchestrator.campaign.checks.walk import traffic_s
 from orchestrator.campaign.findings import Finding, nearest
-from orchestrator.campaign.models import Campaign, GameDay, Window
+from orchestrator.campaign.models import Campaign, ChaosActivity, GameDay, Window
 
 
 def check_gameday(campaign: Campaign) -> Iterator[Finding]:
@@ -14,9 +17,12 @@ def check_gameday(campaign: Campaign) -> Iterator[Finding]:
         return
     if day.window is not None:
         yield from _window(day.window)
+        yield from _fits(campaign, day.window)
     elif day.blackout:
         hint = "its timezone says where those days begin"
         yield Finding(("gameday", "blackout"), "needs a `window`", hint)
+    if day.announce is not None:
+        yield from check_url(("gameday", "announce"), day.announce)
     yield from _approvals(day, [phase.name for phase in campaign.phases])
 
 
@@ -30,6 +36,21 @@ def _window(window: Window) -> Iterator[Finding]:
         )
     if window.from_ >= window.to:
         yield Finding(("gameday", "window", "to"), "the window ends before it begins")
+
+
+def _fits(campaign: Campaign, window: Window) -> Iterator[Finding]:
+    """A phase with faults begins and, as planned, ends inside the window, so it must not be longer."""
+    window_s = _second_of_day(window.to) - _second_of_day(window.from_)
+    for index, phase in enumerate(campaign.phases):
+        length_s = traffic_s(phase)
+        faults = any(isinstance(one, ChaosActivity) for one in phase.activities)
+        if faults and length_s is not None and 0 < window_s < length_s:
+            message = f"phase {phase.name} has faults and takes {length_s:g}s, the window only {window_s:g}s"
+            yield Finding(("phases", index), message, "it could never run: widen gameday.window")
+
+
+def _second_of_day(at: time) -> int:
+    return (at.hour * 60 + at.minute) * 60 + at.second
 
 
 def _approvals(day: GameDay, phases: list[str]) -> Iterator[Finding]:

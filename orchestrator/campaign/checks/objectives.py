@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable, Iterator
 
-from orchestrator.campaign.checks.walk import activities
+from orchestrator.campaign.checks.walk import activities, observed
 from orchestrator.campaign.findings import Finding
-from orchestrator.campaign.models import Campaign, LoadActivity, SoakActivity
+from orchestrator.campaign.models import Campaign, ChaosActivity, LoadActivity, SoakActivity
 from orchestrator.campaign.yaml_reader import Path
 from orchestrator.slo.expressions import Comparison, Expression, Scalar, success_objectives
 
@@ -15,8 +15,21 @@ def check_burn_rate(campaign: Campaign) -> Iterator[Finding]:
         if isinstance(activity, LoadActivity | SoakActivity):
             objectives = success_objectives((*activity.slos, *campaign.slos))
             yield from _check((*path, "slos"), activity.slos, objectives, f"activity {activity.name}")
+    yield from _expectations(campaign)
     yield from _campaign_slos(campaign)
     yield from _abort_if(campaign)
+
+
+def _expectations(campaign: Campaign) -> Iterator[Finding]:
+    """Judged on each activity that the fault observes, hence needing one objective on each."""
+    for path, phase, activity in activities(campaign):
+        for one in observed(phase, activity) if isinstance(activity, ChaosActivity) else ():
+            objectives = success_objectives((*one.slos, *campaign.slos))
+            expectations = activity.expect if isinstance(activity, ChaosActivity) else ()
+            wrong = list(_check((*path, "expect"), expectations, objectives, f"activity {one.name}"))
+            yield from wrong
+            if wrong:
+                break
 
 
 def _campaign_slos(campaign: Campaign) -> Iterator[Finding]:

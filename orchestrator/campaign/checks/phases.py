@@ -55,6 +55,19 @@ def _names(campaign: Campaign) -> Iterator[Finding]:
                 path = ("phases", index, "activities", position, "name")
                 yield Finding(path, f"a second activity named {activity.name} in this phase")
             seen.add(activity.name)
+        yield from _one_span_a_name(("phases", index), phase)
+
+
+def _one_span_a_name(path: Path, phase: Phase) -> Iterator[Finding]:
+    """`during NAME` is a fault or a stage, hence never both."""
+    faults = {activity.name for activity in phase.activities if isinstance(activity, ChaosActivity)}
+    for position, activity in enumerate(phase.activities):
+        arrivals = getattr(activity, "arrivals", None)
+        for number, stage in enumerate((arrivals.stages if arrivals else None) or ()):
+            if stage.name in faults:
+                where = (*path, "activities", position, "arrivals", "stages", number, "name")
+                hint = f"`during {stage.name}` could not tell them apart"
+                yield Finding(where, f"{stage.name} is a fault of this phase too", hint)
 
 
 def _requires(campaign: Campaign, index: int) -> Iterator[Finding]:
@@ -94,7 +107,7 @@ def _target_names(campaign: Campaign, path: Path, activity: Activity) -> Iterato
 def _target(campaign: Campaign, path: Path, name: str) -> Iterator[Finding]:
     known = [key for key, one in campaign.targets.items() if isinstance(one, Target)]
     if isinstance(campaign.targets.get(name), Monitor):
-        yield Finding(path, f"{name} is the monitor: asked, never loaded", f"targets: {', '.join(known)}")
+        yield Finding(path, f"{name} is the monitor: asked, never loaded", nearest(name, known))
     elif name not in campaign.targets:
         yield Finding(path, f"there is no target {name!r}", nearest(name, known))
 

@@ -1,6 +1,7 @@
 """Regression: which keys go together, and rules that the table of comparators knows (CAMPAIGN.md 7 and 8)."""
 
 from collections.abc import Iterator
+from typing import Final
 
 import msgspec
 
@@ -12,6 +13,17 @@ from workers.contract.kinds import resolve
 from workers.regression import TABLE
 
 _NEED_GOLDEN = ("mutate", "baseline", "compare", "features")
+# Names of CAMPAIGN.md section 7. Their kinds do not run yet; once they have tables, those hold the names.
+MUTATORS: Final = (
+    "missing-field",
+    "null-field",
+    "wrong-type",
+    "out-of-range",
+    "oversize",
+    "malformed-json",
+    "bad-unicode",
+)
+PROBES: Final = ("no-credentials", "wrong-credentials")
 _COMPARED = ("baseline", "compare", "features")
 
 
@@ -20,6 +32,8 @@ def check_regression(campaign: Campaign) -> Iterator[Finding]:
     for path, _, activity in activities(campaign):
         if isinstance(activity, RegressionActivity):
             yield from _keys(path, activity)
+            yield from _known((*path, "mutate"), "mutator", activity.mutate or (), MUTATORS)
+            yield from _known((*path, "probes"), "probe", activity.probes or (), PROBES)
             yield from _compare((*path, "compare"), activity)
 
 
@@ -37,6 +51,12 @@ def _keys(path: Path, activity: RegressionActivity) -> Iterator[Finding]:
             if key in given and other in given:
                 hint = "their answers are judged by never(...) and always(...) alone"
                 yield Finding((*path, other), f"stands beside {key}", hint)
+
+
+def _known(path: Path, what: str, given: tuple[str, ...], known: tuple[str, ...]) -> Iterator[Finding]:
+    for index, name in enumerate(given):
+        if name not in known:
+            yield Finding((*path, index), f"unknown {what} {name!r}", nearest(name, list(known)))
 
 
 def _compare(path: Path, activity: RegressionActivity) -> Iterator[Finding]:
@@ -78,7 +98,9 @@ def _plain(message: str) -> str:
         ("int", "a whole number"),
         ("float", "a number"),
         ("object", "a mapping"),
+        ("array", "a list"),
     ):
+        words = words.replace(f"{technical} | null", technical)
         words = words.replace(f"Expected {technical}", f"must be {plain}").replace(
             f"got {technical}", f"not {plain}"
         )

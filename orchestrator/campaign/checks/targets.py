@@ -50,7 +50,8 @@ def _target(path: Path, target: Target) -> Iterator[Finding]:
     given = target.model_fields_set
     if (target.url is None) == (target.demo is None):
         found = "both" if target.url is not None else "neither"
-        yield Finding(path, f"needs exactly one of url and demo, has {found}")
+        hint = "a demo target is started by `run`; for a real one say its url"
+        yield Finding(path, f"needs exactly one of url and demo, has {found}", hint)
     yield from _urls(path, {"url": target.url, "metrics": target.metrics})
     kind = kind_of("protocols", target.protocol)
     if kind is None:
@@ -64,6 +65,18 @@ def _target(path: Path, target: Target) -> Iterator[Finding]:
             yield Finding((*path, key), f"no key of protocol {target.protocol}", _who_has(key))
     if "tokenizer" in given and not target.protocol.startswith(("openai-", "triton-")):
         yield Finding((*path, "tokenizer"), f"no key of protocol {target.protocol}: it has no tokens")
+    if target.body is not None and "body" in kind.Options.__struct_fields__:
+        yield from _template((*path, "body"), target.body)
+
+
+def _template(path: Path, text: str) -> Iterator[Finding]:
+    # Loaded only where a campaign has a template, so that validating others stays quick.
+    import jinja2.sandbox  # noqa: PLC0415
+
+    try:
+        jinja2.sandbox.SandboxedEnvironment().parse(text)
+    except jinja2.TemplateSyntaxError as error:
+        yield Finding(path, f"is no Jinja2 template: line {error.lineno}: {error.message}")
 
 
 def _who_has(key: str) -> str:
@@ -85,18 +98,24 @@ def _headers(path: Path, headers: dict[str, str]) -> Iterator[Finding]:
 
 def _urls(path: Path, urls: dict[str, str | None]) -> Iterator[Finding]:
     for key, url in urls.items():
-        if url is not None and (wrong := _wrong_url(without_references(url))):
-            yield Finding((*path, key), wrong, "say for example http://127.0.0.1:8000")
+        if url is not None:
+            yield from check_url((*path, key), url)
+
+
+def check_url(path: Path, url: str) -> Iterator[Finding]:
+    """An http(s) URL that names a host; one that begins with a reference is only known on the worker."""
+    if not url.startswith("${") and (wrong := _wrong_url(without_references(url))):
+        yield Finding(path, wrong, "say for example http://127.0.0.1:8000")
 
 
 def _wrong_url(url: str) -> str:
-    if url == "x":
-        return ""
     try:
         parts = urlsplit(url)
-        _ = parts.port
+        port = parts.port
     except ValueError as error:
-        return f"is no URL: {error}"
+        return "its port is no number up to 65535" if "Port" in str(error) else f"is no URL: {error}"
+    if port == 0:
+        return "its port is 0"
     if parts.scheme not in ("http", "https"):
         return "must begin with http:// or https://"
     return "" if parts.hostname and not any(one.isspace() for one in url) else "is no URL: it names no host"

@@ -1,6 +1,6 @@
 """Load, soak and search: which keys go together, and how much is offered (CAMPAIGN.md sections 5, 6, 7)."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
@@ -8,7 +8,15 @@ from orchestrator.campaign.arrivals import Arrivals, Lengths, SyntheticData
 from orchestrator.campaign.checks.offered import peak_together_per_s
 from orchestrator.campaign.checks.walk import activities, length_s, target_of
 from orchestrator.campaign.findings import Finding, nearest
-from orchestrator.campaign.models import Campaign, LoadActivity, SearchActivity, SoakActivity, Stage
+from orchestrator.campaign.models import (
+    Activity,
+    Campaign,
+    LoadActivity,
+    SearchActivity,
+    SoakActivity,
+    Stage,
+)
+from orchestrator.campaign.units import percent_text
 from orchestrator.campaign.yaml_reader import Path
 from orchestrator.slo.names import TELEMETRY_SERIES
 
@@ -37,8 +45,15 @@ def check_traffic(campaign: Campaign) -> Iterator[Finding]:
             (*path, "arrivals"), activity.arrivals, searched=isinstance(activity, SearchActivity)
         )
         yield from _data(campaign, path, activity)
+        if activity.split is not None and abs(sum(activity.split.values()) - 1) > 1e-9:
+            total = sum(activity.split.values())
+            yield Finding(
+                (*path, "split"),
+                f"shares out {percent_text(round(total, 6))} of the requests",
+                "say 100% in all",
+            )
         if isinstance(activity, SearchActivity):
-            yield from _search(campaign, path, activity)
+            yield from _search(path, activity)
         else:
             yield from _schedule(path, activity)
         if isinstance(activity, SoakActivity):
@@ -92,7 +107,7 @@ def _schedule(path: Path, activity: LoadActivity | SoakActivity) -> Iterator[Fin
     gives_length = "stages" if arrivals.stages else "trace" if arrivals.process == "trace" else ""
     if gives_length and activity.duration is not None:
         yield Finding(
-            (*path, "duration"), f"stands beside {gives_length}, which give the length", "leave it out"
+            (*path, "duration"), f"stands beside `{gives_length}`, which says how long it is", "leave it out"
         )
     if not gives_length and activity.duration is None:
         yield Finding((*path, "duration"), f"is missing (a {activity.kind} activity needs it)", "say 30s")
@@ -131,7 +146,7 @@ def _lengths(path: Path, lengths: Lengths) -> Iterator[Finding]:
         yield Finding((*path, "uniform"), "the lower end stands first")
 
 
-def _search(campaign: Campaign, path: Path, activity: SearchActivity) -> Iterator[Finding]:
+def _search(path: Path, activity: SearchActivity) -> Iterator[Finding]:
     low, high = activity.between
     closed = activity.arrivals.process == "closed"
     if low >= high:
@@ -145,11 +160,8 @@ def _search(campaign: Campaign, path: Path, activity: SearchActivity) -> Iterato
     elif closed != (activity.find == "max concurrency"):
         needed = "closed" if activity.find == "max concurrency" else "constant, poisson or gamma"
         yield Finding((*path, "arrivals", "process"), f"to find {activity.find} it must be {needed}")
-    target = target_of(campaign, activity.target)
-    if target is not None and target.rate_limit is not None and not closed and high > target.rate_limit:
-        yield Finding(
-            (*path, "between"), f"goes up to {high:g}/s; {_limit(activity.target, target.rate_limit)}"
-        )
+    if activity.tolerance == 0:
+        yield Finding((*path, "tolerance"), "no search ends with an interval of width 0", "say 5%")
 
 
 def _rate_limits(campaign: Campaign) -> Iterator[Finding]:
@@ -158,17 +170,29 @@ def _rate_limits(campaign: Campaign) -> Iterator[Finding]:
             target = target_of(campaign, name)
             if target is None or target.rate_limit is None:
                 continue
-            open_loads = [
-                (position, one)
-                for position, one in enumerate(phase.activities)
-                if isinstance(one, LoadActivity | SoakActivity) and one.target == name
-            ]
-            peak = peak_together_per_s([one for _, one in open_loads])
+            aimed = [(at, one) for at, one in enumerate(phase.activities) if _offers(one, name)]
+            peak = _peak_per_s([one for _, one in aimed])
             # A rounding of the last digit is no breach.
             if peak > target.rate_limit * (1 + 1e-9):
-                path = ("phases", index, "activities", open_loads[0][0], "arrivals")
-                yield Finding(path, f"up to {peak:g}/s are offered; {_limit(name, target.rate_limit)}")
+                at, first = aimed[0]
+                key = "between" if isinstance(first, SearchActivity) else "arrivals"
+                together = " together" if len(aimed) > 1 else ""
+                yield Finding(
+                    ("phases", index, "activities", at, key),
+                    f"up to {peak:g}/s are offered{together}; target {name} has rate_limit"
+                    f" {target.rate_limit:g}/s",
+                    "offer less, or raise rate_limit of the target",
+                )
 
 
-def _limit(name: str, rate_per_s: float) -> str:
-    return f"target {name} has rate_limit {rate_per_s:g}/s"
+def _offers(activity: Activity, target: str) -> bool:
+    return isinstance(activity, LoadActivity | SoakActivity | SearchActivity) and activity.target == target
+
+
+def _peak_per_s(together: Sequence[Activity]) -> float:
+    """The highest planned sum; a search may be at its highest level at any time."""
+    searched = [
+        one.between[1] for one in together if isinstance(one, SearchActivity) and one.find == "max rate"
+    ]
+    loads = [one for one in together if isinstance(one, LoadActivity | SoakActivity)]
+    return peak_together_per_s(loads) + sum(searched)

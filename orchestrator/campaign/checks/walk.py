@@ -9,6 +9,8 @@ from orchestrator.campaign.models import (
     LoadActivity,
     Monitor,
     Phase,
+    RegressionActivity,
+    SearchActivity,
     SoakActivity,
     Target,
 )
@@ -38,6 +40,15 @@ def length_s(activity: LoadActivity | SoakActivity) -> float | None:
     if activity.arrivals.stages:
         return sum(stage.for_ for stage in activity.arrivals.stages)
     return activity.duration
+
+
+def traffic_s(phase: Phase) -> float | None:
+    """When the last traffic of a phase ends; None where it is not known before, or there is none."""
+    if any(isinstance(one, RegressionActivity | SearchActivity) for one in phase.activities):
+        return None
+    lengths = [length_s(one) for one in phase.activities if isinstance(one, LoadActivity | SoakActivity)]
+    known = [length for length in lengths if length is not None]
+    return max(known) if known and len(known) == len(lengths) else None
 
 
 def observed(phase: Phase, chaos: ChaosActivity) -> tuple[LoadActivity | SoakActivity, ...]:

@@ -19,7 +19,10 @@ TERMS = (
     ("gap between chunks", "each gap between successive output chunks, pooled (itl); a chunk is not a token"),
     (
         "failed",
-        "sent, and ended as an HTTP error, timeout, reset, incomplete stream or invalid body",
+        (
+            "sent, and ended as an HTTP error, timeout, reset, incomplete stream or invalid body; "
+            "a connect that failed counts as sent, though the target's log cannot know of it"
+        ),
     ),
     (
         "unsent",

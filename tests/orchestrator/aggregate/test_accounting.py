@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestrator.aggregate.accounting import account_counted, account_open, unsent_by_target
+from orchestrator.aggregate.accounting import account_counted, account_open
 from orchestrator.aggregate.totals import ActivityTotals
 from orchestrator.facts import Attempt
 from workers.contract import facts as f
@@ -117,6 +117,24 @@ def test_a_witnessed_death_leaves_nothing_unknown():
     assert found.unsent.total() == len(sends) - len(seen) - len(after)
 
 
+def test_a_death_that_was_found_later_leaves_unknown_what_came_between_the_last_word_and_then():
+    totals = ActivityTotals()
+    sends = own(schedule(), 0, 1)
+    seen = [one for one in sends if one[1] < 2]
+    after = [one for one in sends if one[1] >= 4]
+    flying = seen[-1][0]
+    report(totals, "load:0:1", 1, seen[:-1], dispatched=flying + 1, in_flight=[flying])
+    report(totals, "load:0:2", 1, after, dispatched=10**6)
+
+    def found_gone(name):
+        return f.Exited(attempt=name, outcome="died", silent_s=START_S + 3.0, known=False)
+
+    found = account([[attempt(1, 0.0, exited=found_gone), attempt(2, 4.0, exited=done())]], totals)
+    assert found.unknown.total() == 1 + len([one for one in sends if 2 <= one[1] < 3])
+    assert found.unsent.total() == len([one for one in sends if 3 <= one[1] < 4])
+    balance(found, totals)
+
+
 def test_a_shard_that_nobody_began_is_unsent_whole():
     found = account([[]], ActivityTotals())
     assert found.unsent == found.scheduled
@@ -178,7 +196,7 @@ def test_what_waited_for_the_target_too_long_counts_as_seen():
     report(totals, "load:0:1", 1, sends, dispatched=10**6, outcome=UNSENT_TARGET)
     found = account([[attempt(1, 0.0, exited=done())]], totals)
     assert found.unsent.total() == found.unknown.total() == 0
-    assert unsent_by_target(totals) == len(sends)
+    assert totals.outcomes(JUDGED)[UNSENT_TARGET] == len(sends)
 
 
 def test_a_warm_up_that_ends_inside_a_second_splits_it():

@@ -79,9 +79,15 @@ def test_the_first_start_lag_of_an_attempt_is_kept(totals, snapshot):
     assert totals.attempts["load:0:1"].start_lag_s == 0.02
 
 
+def test_a_failure_seen_before_is_no_new_example(totals, snapshot):
+    for seq in range(1, 4):
+        totals.absorb(snapshot(seq, examples=[ErrorExample("reset", "gone", f"a/{seq}/1", 0.0)] * 2))
+    assert [one.request_id for one in totals.examples] == ["a/1/1"]
+
+
 def test_examples_and_warnings_are_bounded(totals, snapshot):
     for seq in range(1, 5):
-        examples = [ErrorExample("reset", "gone", f"{seq}/{n}", 0.0) for n in range(30)]
+        examples = [ErrorExample("reset", f"gone {seq}/{n}", f"{seq}/{n}", 0.0) for n in range(30)]
         totals.absorb(snapshot(seq, examples=examples, warnings=[f"{seq}/{n}" for n in range(9)] + ["same"]))
     assert len(totals.examples) == MOST_EXAMPLES
     assert len(totals.warnings) == MOST_WARNINGS

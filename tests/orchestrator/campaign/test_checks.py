@@ -4,7 +4,6 @@ import json
 
 import pytest
 
-from orchestrator.campaign.advice import not_working
 from orchestrator.campaign.checks.offered import peak_together_per_s
 from orchestrator.campaign.load import load_campaign_text
 from orchestrator.campaign.models import LoadActivity
@@ -58,6 +57,26 @@ LOAD_ROWS = [
     ({"arrivals": {"process": "poisson", "rate": "5/s", "ramp": "31s"}}, "arrivals.ramp", "longer than"),
     ({"arrivals": {"process": "poisson", "rate": 5}}, "arrivals.rate", "say 5/s"),
     ({"slos": "success_rate > 9%"}, "slos", "must be a list"),
+    ({"duration": "1,5s"}, "duration", "no comma: say 1.5s"),
+    ({"duration": "30sec"}, "duration", "say 30s"),
+    ({"duration": "1m30s"}, "duration", "one unit: say 90s"),
+    ({"arrivals": {"process": "poisson", "rate": "5rps"}}, "arrivals.rate", "say 5/s"),
+    ({"arrivals": {"process": "gamma", "rate": "5/s", "burstiness": 0}}, "arrivals.burstiness", "above 0 ("),
+    ({"arrivals": "poisson"}, "arrivals", "e.g. {process: poisson, rate: 10/s}"),
+    ({"data": 5}, "data", "a file's path, or a mapping"),
+    ({"data": {}}, "data.file", "or synthetic"),
+    ({"data": {"synthetc": {}}}, "data.synthetc", "did you mean synthetic?"),
+    ({"data": {"file": "x", "synthetic": {"input_tokens": 1, "output_tokens": 1}}}, "data.file", "beside"),
+    ({"x-mine": 1}, "x-mine", "stand at the top level"),
+    ({"split": {"chat": "50%"}}, "split", "say 100% in all"),
+    ({"for_": "2s"}, "for_", "unknown key"),
+    ({"slos": ["p99 < 1s"]}, "slos[0]", "say p99(latency)"),
+    ({"slos": ["p99(lag) < 1s"]}, "slos[0]", "the generator's doing"),
+    ({"slos": ["max(throughput) > 1/s"]}, "slos[0]", "throughput without brackets"),
+    ({"slos": ["p99(latency) =< 1s"]}, "slos[0]", "say <= or >="),
+    ({"slos": ["p99(latency) < 1,5s"]}, "slos[0]", "say 1.5s"),
+    ({"slos": ["p99(latency) < 1.5.5s"]}, "slos[0]", "not a number with a unit"),
+    ({"slos": ["rate > 1/s and rate < 2/s"]}, "slos[0]", "one claim a line"),
     ({"slos": ["p99(latency) < 1s during x"]}, "slos[0]", "no fault or stage 'x'"),
     ({"slos": ["p99(latency) < 1s over 1m"]}, "slos[0]", "longer than the judged span"),
     ({"slos": ["p99(latency) < 1s for a=b"]}, "slos[0]", "made-up prompts have no tag"),
@@ -99,10 +118,17 @@ def test_stages_have_their_own_rules(edited):
 TARGET_ROWS = [
     ({"protocol": "openai-chap"}, "protocol", "did you mean openai-chat"),
     ({"url": None}, "", "has neither"),
+    ({"url": "x"}, "url", "must begin with http"),
+    ({"url": "http://h:123456"}, "url", "no number up to 65535"),
+    ({"url": "http://${env:H}:${HOME}"}, "url", "not a reference"),
+    ({"protocol": None}, "protocol", "a monitor has prometheus"),
+    ({"protocol": "json-http", "model": None, "body": "{{ a"}, "body", "no Jinja2 template"),
+    ({"protocol": "json-http", "model": None, "method": "post"}, "method", "did you mean POST?"),
     ({"demo": {}}, "", "has both"),
     ({"url": "chat:8000"}, "url", "must begin with http"),
     ({"url": "http://"}, "url", "names no host"),
     ({"url": "${env:}"}, "url", "not a reference"),
+    ({"url": "${file:/etc/key}"}, "url", "its NAME of A-Z"),
     ({"model": None}, "model", "openai-chat needs it"),
     ({"model": "${env:M}"}, "model", "only in url, headers, tls, announce"),
     ({"headers": {"Host": "x"}}, "headers.Host", "by the client itself"),
@@ -159,6 +185,23 @@ SECOND_ROWS = [
     (CHAOS, {"at": "29s"}, "at", "must end before the traffic does"),
     (CHAOS, {"match": None}, "match", "which process"),
     (CHAOS, {"match": {}}, "match", "has none"),
+    (CHAOS, {"match": {"cmdline": ""}}, "match.cmdline", "must not be empty"),
+    (CHAOS, {"match": 80}, "match", "e.g. {port: 8000}"),
+    (CHAOS, {"expect": ["p99(latency) < 1s over 3s"]}, "expect[0]", "longer than the fault, 2s"),
+    (
+        CHAOS,
+        {"fault": "tcp-proxy", "match": None, "with": {"listen": 1, "upstream": "h"}},
+        "with.upstream",
+        "HOST:PORT",
+    ),
+    (
+        CHAOS,
+        {"fault": "tcp-proxy", "match": None, "with": {"listen": 1, "upstream": "h:1", "rate": "9"}},
+        "with.rate",
+        "1MiB/s",
+    ),
+    (CHAOS, {"fault": "gpu-memory", "match": None, "with": {"size": 5}}, "with.size", "say 5MiB"),
+    (CHAOS, {"for": "0s"}, "for", "longer than 0s"),
     (CHAOS, {"match": {"port": 1, "name": "x"}}, "match", "exactly one"),
     (CHAOS, {"match": {"cmdline": "("}}, "match.cmdline", "no regular expression"),
     (CHAOS, {"with": {"x": 1}}, "with.x", "unknown key"),
@@ -193,6 +236,9 @@ SECOND_ROWS = [
     (SEARCH, {"between": ["9/s", "1/s"]}, "between", "lower level stands first"),
     (SEARCH, {"between": ["1/s"]}, "between", "needs at least 2"),
     (SEARCH, {"settle": "60s"}, "settle", "shorter than `step`"),
+    (SEARCH, {"tolerance": "0%"}, "tolerance", "no search ends"),
+    (SEARCH, {"between": [1, 9]}, "between", "are rates"),
+    (SEARCH, {"find": "max concurrency", "arrivals": {"process": "closed"}}, "between", "numbers of users"),
     (SEARCH, {"find": "max concurrency"}, "arrivals.process", "must be closed"),
     (SEARCH, {"arrivals": {"process": "poisson", "rate": "1/s"}}, "arrivals.rate", "sets the level itself"),
     (SEARCH, {"slos": ["max_concurrency > 5"]}, "slos[0]", "finds max_rate"),
@@ -207,6 +253,8 @@ SECOND_ROWS = [
         "stands beside mutate",
     ),
     (REGRESSION, {"golden": None, "probes": ["x"], "features": "f"}, "features", "needs `golden`"),
+    (REGRESSION, {"mutate": ["nul-field"]}, "mutate[0]", "did you mean null-field?"),
+    (REGRESSION, {"probes": ["no-credential"]}, "probes[0]", "did you mean no-credentials?"),
     (REGRESSION, {"compare": {"a": {"exactly": {}}}}, "compare.a.exactly", "did you mean exact"),
     (REGRESSION, {"compare": {"a": {"close": {"tol": 1}}}}, "compare.a.close.tol", "did you mean"),
     (REGRESSION, {"compare": {"a": {"close": {"rtol": "x"}}}}, "compare.a.close.rtol", "must be a number"),
@@ -215,6 +263,10 @@ SECOND_ROWS = [
     (REGRESSION, {"slos": ["always(ok) for mutation=x"]}, "slos[0]", "no request has mutation=x"),
     (TELEMETRY, {"sources": ["gpu"]}, "sources[0]", "one of nvml, host"),
     (TELEMETRY, {"sources": [{"prometheus": "chat"}]}, "sources[0].prometheus", "no `metrics` URL"),
+    (TELEMETRY, {"sources": [5]}, "sources[0]", "nvml, host, {prometheus: TARGET}"),
+    (TELEMETRY, {"sources": ["NVML"]}, "sources[0]", "did you mean nvml?"),
+    (TELEMETRY, {"sources": [{"proces": {}}]}, "sources[0].proces", "did you mean process?"),
+    (TELEMETRY, {"kind": None, "knd": "telemetry"}, "kind", "it is not knd"),
     (TELEMETRY, {"sources": [{"process": {}}]}, "sources[0].process", "has none"),
     (TELEMETRY, {"name": "steady"}, "name", "a second activity named steady"),
     (TELEMETRY, {"kind": "telemetri"}, "kind", "did you mean telemetry"),
@@ -240,6 +292,9 @@ TOP_ROWS = [
     ({"targets": {}}, "targets", "needs at least 1"),
     ({"abort_if": ["success_rate < 9% for a=b", "pass_rate < 9%"]}, "abort_if[1]", "when its activity ends"),
     ({"slos": ["pass_rate > 9%"]}, "slos[0]", "not among the campaign's"),
+    ({"slos": ["p99(latency) < 1s over 31s"]}, "slos[0]", "the judged span of steady, 30s"),
+    ({"prices": {"machine_hour": 1, "currency": "eur"}}, "prices.currency", "say EUR"),
+    ({"gameday": {"announce": "boss"}}, "gameday.announce", "must begin with http"),
     ({"prices": {"kwh": 1}}, "prices.machine_hour", "is missing"),
     ({"prices": {"machine_hour": -1}}, "prices.machine_hour", "at least 0"),
     ({"gameday": {"window": WINDOW | {"from": 930}}}, "gameday.window.from", "09:30"),
@@ -315,16 +370,6 @@ def test_a_literal_brace_after_a_dollar_is_written_with_two(edited):
     campaign = load_campaign_text(json.dumps(document)).campaign
     assert campaign.description == "cost ${x}"
     assert campaign.targets["chat"].headers == {"a": "Bearer ${env:TOKEN}"}
-
-
-def test_what_is_reserved_parses_and_is_named(edited, examples):
-    assert not_working(load_campaign_text(json.dumps(edited())).campaign) == ()
-    document = edited(
-        activity={"sessions": {"turns": 3}}, top={"priority": 1, "comparison": {"p99(latency)": "10%"}}
-    )
-    document["phases"][0]["activities"].append({"name": "b", "kind": "batch", "submit": {}, "done": {}})
-    names = [name for _, name in not_working(load_campaign_text(json.dumps(document)).campaign)]
-    assert names == ["priority", "comparison", "sessions", "kind batch"]
 
 
 def test_what_runs_together_is_summed_at_the_worst_moment():

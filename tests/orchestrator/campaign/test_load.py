@@ -90,9 +90,9 @@ def test_set_replaces_values_and_reads_units(examples):
         ("phases[9].name=x", "beyond the list"),
         ("phases..x=1", "is no path"),
         ("=1", "is no path"),
-        ("campaign.x=1", "has no place there"),
+        ("campaign.x=1", "no mapping"),
         ("targets.chat.url=ftp://x", "must begin with http"),
-        ("targets.chat.headers={a", "not YAML"),
+        ("targets.chat.headers={a", "never closed"),
         ("phases[0].activities[0].durration=5s", "did you mean duration"),
     ],
 )

@@ -25,6 +25,8 @@ def test_the_examples_keep_to_the_schema(validator, example_documents):
     [
         (("campaign",), "Not A Name"),
         (("sed",), 1),
+        (("targets", "Chat"), {"protocol": "json-http", "url": "http://h"}),
+        (("seed",), None),
         (("on_lost_coordinator",), 10),
         (("targets", "chat", "protocol"), "openai-chap"),
         (("phases", 1, "activities", 0, "duration"), "30"),

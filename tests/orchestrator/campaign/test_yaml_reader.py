@@ -29,6 +29,13 @@ def flaws_of(text):
         "0o7",
         "True",
         ".inf",
+        ".NaN",
+        "0o17",
+        "0x1F",
+        "NULL",
+        "1.5s",
+        "1e",
+        "2026-12-20T10:00:00Z",
         "1:30:00",
         "=",
     ],
@@ -51,6 +58,11 @@ def test_what_yaml_1_1_would_turn_into_something_stays_text(text):
         ("1.5", 1.5),
         (".5", 0.5),
         ("010", 10),
+        ("+5", 5),
+        ("-0", 0),
+        ("1.", 1.0),
+        ("1E3", 1000.0),
+        ("'1'", "1"),
         ('"12"', "12"),
         ("'true'", "true"),
     ],
@@ -74,6 +86,38 @@ def test_all_flaws_of_the_yaml_come_at_once():
 @pytest.mark.parametrize("tag", ["!!python/object:os.system", "!mine", "!!int"])
 def test_tags_are_refused(tag):
     assert "tags are not read" in flaws_of(f"a: {tag} 1")[0].message
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "words"),
+    [
+        ("!!str a: 1\n", Place(1, 1), "tags are not read"),
+        ("a: &a {p: 1}\nb: {<<: *a, <<: *a}\n", Place(2, 13), "stands twice"),
+        ("a: {<<: 3}\n", Place(1, 5), "<< takes a mapping"),
+        ("a: *b\n", Place(1, 4), "has no anchor before it"),
+        ("? [a]\n: 1\n", Place(1, 3), "a key must be text"),
+        ("a: [1,\nb: 2\n", Place(1, 4), "a [ that is never closed"),
+        ("a: {b: 1\n", Place(1, 4), "a { that is never closed"),
+        ('a: "b\n', Place(1, 4), "a quote that is never closed"),
+        ("a: b: c\n", Place(1, 5), 'a second ": "'),
+        ("a: 1\n b: 2\n", Place(2, 3), "a key deeper than it may be"),
+        ("a:\n  b: 1\n c: 2\n", Place(3, 2), "indented neither"),
+        ("a: 1\nb\nc: 2\n", Place(2, 1), "a key without `: `"),
+        ("a: @b\n", Place(1, 4), "cannot begin with @"),
+        ("a:\n\tb: 1\n", Place(2, 1), "a tab cannot begin a value"),
+        ("a: 1\r\nb: 1\r\na: 2\r\n", Place(3, 1), "stands twice"),
+    ],
+)
+def test_a_mistake_of_form_is_told_in_words_at_its_place(text, place, words):
+    flaw = flaws_of(text)[0]
+    assert flaw.place == place
+    assert words in flaw.message
+
+
+def test_block_scalars_byte_order_marks_and_directives_are_read():
+    assert value_of("a: |\n  x\n  y\nb: >-\n  x\n  y\n") == {"a": "x\ny\n", "b": "x y"}
+    assert plain(read(decode(b"\xef\xbb\xbfa: 1\r\n"))) == {"a": 1}
+    assert value_of("%YAML 1.2\n---\na: 1\n...\n") == {"a": 1}
 
 
 def test_anchors_and_merges_are_followed_and_own_keys_win():

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import reduce
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -28,63 +29,7 @@ STARTED_S = 1_795_341_600.0  # 22 Nov 2026, 10:00:00 UTC
 LEASE_S = 3.0
 FENCE_S = 11.0
 
-CAMPAIGN = """\
-campaign: checkout-launch
-description: Black Friday rehearsal of the chat assistant
-seed: 7
-abort_if: ["success_rate < 10% over 10s"]
-
-targets:
-  chat:
-    url: http://operator:hunter2@chat.internal:8000
-    protocol: openai-chat
-    model: assistant
-    headers: {Authorization: "Bearer s3cr3t-t0ken", X-Team: "${env:TEAM}"}
-
-phases:
-  - name: smoke
-    activities:
-      - name: golden
-        kind: regression
-        target: chat
-        golden: golden/chat.jsonl
-        slos: ["pass_rate >= 90%"]
-
-  - name: peak
-    activities:
-      - name: peak-load
-        kind: load
-        target: chat
-        arrivals: {process: poisson, rate: 60/s, ramp: 3s}
-        warmup: 3s
-        duration: 60s
-        data: {synthetic: {input_tokens: 32, output_tokens: 24}}
-        slos:
-          - p99(ttft) < 250ms outside faults
-          - p95(latency) < 1.2s
-          - success_rate >= 95%
-          - goodput(ttft < 500ms, tpot < 50ms) >= 85%
-      - name: server-hang
-        kind: chaos
-        target: chat
-        fault: pause-process
-        where: {label: model-server}
-        match: {port: 8000}
-        at: 35s
-        for: 2s
-        expect: ["recovery < 5s"]
-
-  - name: soak
-    requires: [peak]
-    activities:
-      - name: steady
-        kind: soak
-        target: chat
-        arrivals: {process: constant, rate: 20/s}
-        duration: 30s
-        data: {synthetic: {input_tokens: 32, output_tokens: 24}}
-        slos: ["success_rate >= 99%"]
-"""
+CAMPAIGN = (Path(__file__).parent / "campaign.yaml").read_text()
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from workers.contract.errors import DataError
-from workers.contract.golden import count_cases, read_golden
+from workers.contract.golden import read_golden
 
 GOOD = {"id": "a", "request": {"messages": []}, "expected": {"content": "x"}}
 
@@ -144,12 +144,6 @@ def test_a_file_kept_under_its_sha256_is_read_by_the_name_that_a_person_gave_it(
     assert "golden/g.csv:2: column expected" in problems(kept, name="golden/g.csv")
     kept.write_text("id,request,expected\na,{},{}\n")
     assert read_golden(kept, name="golden/g.csv")[0].id == "a"
-
-
-def test_cases_are_counted_by_reading_them(tmp_path):
-    assert count_cases(written(tmp_path, GOOD, {**GOOD, "id": "b"})) == 2
-    with pytest.raises(DataError, match=r"g\.jsonl:2"):
-        count_cases(written(tmp_path, GOOD, b"{"))
 
 
 def test_a_file_that_is_no_parquet_is_refused(tmp_path):

@@ -12,6 +12,7 @@ import pytest
 from workers.engine.allow import AllowList
 from workers.engine.client import Client
 from workers.engine.endpoint import Endpoint, endpoint_of
+from workers.protocols.contract import Request
 
 WAIT_S = 10
 """No script and no thread of a server lasts longer than this."""
@@ -155,3 +156,41 @@ def client_of(opened):
     return lambda server, timeout_s=5.0, **options: opened(
         endpoint_of(server.url, allow=AllowList()), timeout_s, **options
     )
+
+
+@pytest.fixture
+def send():
+    """`send(client)` sends a small POST, authorised, and returns the exchange."""
+    headers = (("Content-Type", "application/json"),)
+    post = Request("POST", "/v1/x?a=b", b'{"a": 1}', headers, stream=False)
+    return lambda client, request=post, block=b"host: h\r\n": client.send(
+        request, block, authorised=lambda: True
+    )
+
+
+def _all(data: bytes) -> Callable[[Line], None]:
+    def script(line: Line) -> None:
+        while line.request():
+            line.send(data)
+
+    return script
+
+
+def _once(data: bytes) -> Callable[[Line], None]:
+    def script(line: Line) -> None:
+        line.request()
+        line.send(data)
+
+    return script
+
+
+@pytest.fixture
+def answer_all():
+    """`answer_all(data)` is a script that gives these bytes to every request."""
+    return _all
+
+
+@pytest.fixture
+def answer_once():
+    """`answer_once(data)` answers the first request of a connection, then closes it."""
+    return _once

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from workers.demo_target.parent import asked
+from workers.parent import asked
 
 PARENT = """
 import subprocess, sys

@@ -1,4 +1,4 @@
-"""Die with the parent: a demo target that outlives its run would keep the port and the log."""
+"""A life bound to the parent's: no worker, engine or demo target outlives the process that started it."""
 
 import ctypes
 import os

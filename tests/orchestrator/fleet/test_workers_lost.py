@@ -1,0 +1,155 @@
+"""Workers that stall, die and come back: no arrival twice, nothing claimed that is not known."""
+
+import json
+import signal
+import time
+
+from orchestrator.dispatch import sender
+from orchestrator.live import decode_live
+from workers.contract import facts as f
+from workers.contract import names
+from workers.contract.spec import ShardTask
+
+FENCE_S = 2.0
+CASES = 40
+GOLDEN = """\
+campaign: walls
+seed: 3
+on_lost_coordinator: 2s
+targets:
+  chat: {{protocol: openai-chat, model: demo, url: "{url}", timeout: 2s}}
+phases:
+  - name: only
+    activities:
+      - name: golden
+        kind: regression
+        target: chat
+        golden: cases.jsonl
+        batches: 2
+        concurrency: 2
+        slos: ["pass_rate >= 100%"]
+"""
+CLOCKS_S = 0.3
+"""Between the fence as the worker keeps it and the target's log of it, on one busy machine."""
+
+
+def loads(campaign, until, *, more_than: int = 50) -> None:
+    until(lambda: len(campaign.log()) > more_than)
+
+
+def holder(fleet, campaign, shard: int):
+    """The worker that runs a shard now, as a process."""
+    return fleet.workers[campaign.state().last_attempt(campaign.name, shard).worker]
+
+
+def test_a_stalled_worker_falls_silent_by_itself_and_its_late_words_do_not_count_twice(fleet, until) -> None:
+    fleet.ensure()
+    campaign = fleet.submit("worker-stalled", duration="10s")
+    loads(campaign, until)
+    stalled = holder(fleet, campaign, 0)
+    stalled.signal(signal.SIGSTOP)
+    stopped_ns = time.monotonic_ns()
+    lost = campaign.fact(f.Lost)
+    until(lambda: [one for one in campaign.facts(f.Resumed) if one.attempt.endswith(":2")])
+    stalled.signal(signal.SIGCONT)
+    counts = campaign.agrees(campaign.report())
+    old = [
+        line
+        for line in campaign.log()
+        if line["id"].endswith("/1") and int(line["id"].split("/")[1]) % 2 == 0
+    ]
+    # the lease was renewed up to half a second before the stop
+    silent_ns = stopped_ns + (FENCE_S + CLOCKS_S) * 1e9
+    assert [line["id"] for line in old if line["received_ns"] > silent_ns] == []
+    assert lost.attempt == "worker-stalled:0:1"
+    assert {line["id"].rsplit("/", 1)[1] for line in campaign.log()} == {"1", "2"}
+    assert counts["unsent"] > 0
+    campaign.each_said_once()
+    assert stalled.alive()
+
+
+def test_a_task_that_is_taken_too_late_is_not_done_and_one_that_comes_twice_is_done_once(
+    fleet, until
+) -> None:
+    fleet.ensure()
+    name = min(fleet.workers)
+    fleet.workers[name].signal(signal.SIGSTOP)  # Redis hands it the task, and it sleeps on it
+    campaign = fleet.submit("task-late", top="place_within: 40s\n")
+    lost = campaign.fact(f.Lost)
+    assert lost.why == f"worker {name} is gone"
+    assert lost.fence_s == 0
+    fleet.workers[name].signal(signal.SIGCONT)
+    again = until(lambda: [one for one in campaign.facts(f.Claimed) if one.attempt.endswith(":2")])[0]
+    send_again(fleet, campaign, again.attempt)
+    counts = campaign.agrees(campaign.report())
+    assert counts["unknown"] == counts["unsent"] == 0
+    assert lost.attempt not in {one.attempt for one in campaign.facts(f.Claimed)}
+    assert {one.attempt for one in campaign.facts(f.Exited)} == {
+        one.attempt for one in campaign.facts(f.Claimed)
+    }
+    campaign.each_said_once()
+
+
+def send_again(fleet, campaign, attempt: str) -> None:
+    """The very task that the leader sent for an attempt, once more."""
+    placed = next(one for one in campaign.facts(f.Placed) if one.attempt == attempt)
+    (sha256,) = fleet.store.client.hkeys(names.specs(campaign.id))
+    task = ShardTask(
+        campaign=campaign.id, activity=placed.activity, shard=placed.shard, of=placed.of,
+        number=placed.number, attempt=attempt, worker=placed.worker, incarnation=placed.incarnation,
+        spec_sha256=sha256.decode(), kind="load", expires_s=time.time() + 60,
+    )  # fmt: skip
+    sender(fleet.server.url)(task)
+
+
+def test_a_batch_that_dies_midway_goes_on_with_the_cases_that_nobody_has_judged(fleet, until) -> None:
+    fleet.ensure()
+    with (fleet.folder / "cases.jsonl").open("w") as file:
+        for row in range(CASES):
+            request = {"messages": [{"role": "user", "content": f"case {row}"}], "max_tokens": 240}
+            file.write(
+                json.dumps({"id": str(row), "request": request, "expected": {"finish_reason": "length"}})
+                + "\n"
+            )
+    campaign = fleet.submit_text(GOLDEN.format(url=fleet.url), "golden")
+    # cases whose results are in: half a batch has been asked, and its first snapshots were folded
+    until(
+        lambda: (
+            (live := fleet.store.client.get(names.live(campaign.id)))
+            and decode_live(live).activities[0].share > 0.2
+        )
+    )
+    holder(fleet, campaign, 0).kill()
+    report = campaign.report()
+    second = next(one for one in campaign.facts(f.Placed) if one.attempt == "golden:0:2")
+    assert second.skip_rows
+    asked_again = {int(line["id"].split("/")[1]) for line in campaign.log() if line["id"].endswith("/2")}
+    assert asked_again == {row for row in range(0, CASES, 2) if row not in second.skip_rows}
+    assert report["activities"]["golden"]["requests"]["scheduled"] == CASES
+    assert report["activities"]["golden"]["verdict"] == "pass", report["activities"]["golden"]["reasons"]
+
+
+def test_a_killed_worker_that_starts_again_tells_what_its_engines_did_and_nothing_stays_unknown(
+    fleet, until
+) -> None:
+    fleet.ensure()
+    name, home = "phoenix", fleet.folder / "home-phoenix"
+    fleet.workers.popitem()[1].kill()
+    fleet.worker(name, home=home)
+    fleet.ensure()
+    campaign = fleet.submit("reborn", fence="15s", duration="7s")
+    until(lambda: len(campaign.log()) > 150)
+    dead = next(one for one in campaign.facts(f.Placed) if one.worker == name)
+    fleet.workers[name].kill()
+    reborn = fleet.worker(name, home=home)
+    exited = until(lambda: [one for one in campaign.facts(f.Exited) if one.attempt == dead.attempt])[0]
+    assert (exited.outcome, exited.known) == ("died", True)
+    assert "its next life found the engine gone" in exited.why
+    until(lambda: reborn.said(f"worker {name} ready"))
+    counts = campaign.agrees(campaign.report())
+    assert counts["unknown"] <= 1, "a request that was just being written"
+    assert counts["unsent"] > 0
+    assert {line["id"].rsplit("/", 1)[1] for line in campaign.log()} == {"1", "2"}, (
+        "it went on before the fence"
+    )
+    campaign.each_said_once()
