@@ -8,13 +8,15 @@ import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from orchestrator import decide as d
+from orchestrator import actions as a
 from orchestrator.abort import breach_of
 from orchestrator.aggregate.evidence import fault_spans
 from orchestrator.aggregate.totals import FINE_FOR_S, Aggregate
 from orchestrator.campaign.load import load_campaign_text
 from orchestrator.campaign.models import Campaign
+from orchestrator.decide import Seen, decide
 from orchestrator.dispatch import Sender
+from orchestrator.errors import ShakeoutError
 from orchestrator.facts import State, fold
 from orchestrator.intake import Intake
 from orchestrator.judging import Golden, PhaseResult, judge_campaign, judge_phase
@@ -25,6 +27,7 @@ from orchestrator.specs import spec_of
 from orchestrator.store import Entry, JournalMovedError, Shard, Store
 from orchestrator.verdict import CampaignVerdict, skipped
 from workers.contract import facts as f
+from workers.contract.names import LEASE_S
 from workers.contract.spec import ShardTask, encode_spec
 
 if TYPE_CHECKING:
@@ -84,8 +87,9 @@ class CampaignRun:
         self._read_journal()
         self._read_snapshots()
         self.cards.update({card.worker: card for card in fleet})
-        self._check_breach(now_s)
-        seen = d.Seen(
+        if now_s - leading_since_s > LEASE_S:
+            self._check_breach(now_s)  # before, snapshots may only not have come through again
+        seen = Seen(
             fleet=fleet,
             busy=busy,
             leases=self.store.leases(self.id),
@@ -95,7 +99,7 @@ class CampaignRun:
             leading_since_s=leading_since_s,
         )
         for _ in range(MOST_ROUNDS):
-            if not self._act(d.decide(self.state, self.plan, seen, now_s), now_s):
+            if not self._act(decide(self.state, self.plan, seen, now_s), now_s):
                 break
         if now_s - self.checkpointed_s >= CHECKPOINT_EVERY_S:
             try:
@@ -174,18 +178,18 @@ class CampaignRun:
 
     # acting
 
-    def _act(self, actions: tuple[d.Action, ...], now_s: float) -> bool:
+    def _act(self, actions: tuple[a.Action, ...], now_s: float) -> bool:
         """Carry out; True where a fact was said, so that deciding again makes sense at once."""
         said = False
         for action in actions:
             match action:
-                case d.Say(id_, fact):
+                case a.Say(id_, fact):
                     said = self._say(id_, fact) or said
-                case d.Lose():
+                case a.Lose():
                     said = self._lose(action) or said
-                case d.Judge(phase):
+                case a.Judge(phase):
                     said = self._end_phase(phase, now_s) or said
-                case d.Finish():
+                case a.Finish():
                     _, verdict = self.result()
                     final = "aborted" if self._aborted_by_person() else verdict.verdict
                     said = (
@@ -224,20 +228,20 @@ class CampaignRun:
         self._fold(Entry(entry, fact))
         return True
 
-    def _lose(self, action: d.Lose) -> bool:
+    def _lose(self, action: a.Lose) -> bool:
         taken = self.store.revoke_seen(self.id, action.attempt, renewed_s=action.renewed_s)
         return taken and self._say(f"{action.attempt}:lost", action.fact)
 
-    def _once(self, action: d.Send | d.Tell | d.Revoke, now_s: float) -> None:
+    def _once(self, action: a.Send | a.Tell | a.Revoke, now_s: float) -> None:
         """Effects outside the journal: each once in this leader's life, again after a restart."""
         if action in self.done:
             return
         match action:
-            case d.Send(attempt):
+            case a.Send(attempt):
                 self.send(self._task(attempt, now_s))
-            case d.Tell(worker, order):
+            case a.Tell(worker, order):
                 self.store.order(worker, order)
-            case d.Revoke(attempt):
+            case a.Revoke(attempt):
                 self.store.revoke(self.id, attempt)
         self.done.add(action)
 
@@ -330,14 +334,11 @@ class CampaignRun:
         return self.results.start_write(outcome)
 
 
-def open_run(id_: str, *, store: Store, results: Results, send: Sender) -> CampaignRun | None:
-    """Stand where the last leader of this campaign stood.
-
-    None where its journal does not begin with its submission.
-    """
+def open_run(id_: str, *, store: Store, results: Results, send: Sender) -> CampaignRun:
+    """Stand where the last leader of this campaign stood. Raises ShakeoutError where its journal is gone."""
     entries = store.journal(id_)
     if not entries or not isinstance(entries[0].fact, f.Submitted):
-        return None
+        raise ShakeoutError(f"the journal of {id_} does not begin with its submission; Redis lost it")
     said = entries[0].fact
     campaign = load_campaign_text(said.text, base=None, sets=said.sets).campaign
     plan = plan_of(campaign, seed=said.seed)

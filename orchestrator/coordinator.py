@@ -7,6 +7,7 @@ import logging
 import threading
 import time
 import traceback
+import uuid
 from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ import redis
 
 from orchestrator.campaign_run import CampaignRun, open_run
 from orchestrator.dispatch import Sender, sender
+from orchestrator.errors import UsageError
 from orchestrator.live import live_view
 from orchestrator.live_slos import SloWatch
 from orchestrator.results import ERROR, Results
@@ -28,6 +30,8 @@ SHOW_EVERY_S = 0.5
 RETRY_S = 0.2
 MOST_FAILURES = 5
 """After so many steps in a row that broke a campaign ends as an internal error."""
+SAME_RUNS_WITHIN_S = 5.0
+"""Two that start together: the leader marks its runs URL a moment after it took the lead."""
 LONGEST_STEP_S = 120.0
 """A step may last longer than the lead's lease (8 h of parts are read again), but one this long hangs."""
 REST_S = 2.0
@@ -49,7 +53,7 @@ class Coordinator:
     watches: dict[str, SloWatch] = field(default_factory=dict)
     failures: dict[str, int] = field(default_factory=dict)
     rests: dict[str, float] = field(default_factory=dict)
-    stands_by: bool = False
+    standby_since_s: float | None = None
     leading_since_s: float | None = None
     led_at: float = 0.0
     ticked_at: float = 0.0
@@ -58,7 +62,11 @@ class Coordinator:
 
 
 def serve(*, broker: str, results: Results, stop: threading.Event) -> None:
-    """Coordinate until `stop`; survives the loss of Redis and of the lead."""
+    """Coordinate until `stop`; survives the loss of Redis and of the lead.
+
+    Raises UsageError where it could only stand by without the leader's runs, OSError where it leads and
+    cannot write to its own.
+    """
     me = Coordinator(Store(broker), results, sender(broker))
     threading.Thread(target=_hold_lead, args=(me, stop), name="lead", daemon=True).start()
     while not stop.is_set():
@@ -97,20 +105,44 @@ def _keep_lead(me: Coordinator) -> bool:
         return True
     before = me.store.epoch
     if not me.store.lead():
-        if not me.stands_by:
-            log.info("standing by: another coordinator leads")
-        me.stands_by = True
-        _forget(me)
+        _stand_by(me)
         return False
-    me.stands_by = False
+    me.standby_since_s = None
     me.led_at = now
     if before != me.store.epoch:
+        _lay_claim(me)
         log.info("leading, epoch %d", me.store.epoch)
         _forget(me)  # leases too: nobody could renew one while nobody led
     if me.leading_since_s is None:
         me.leading_since_s = me.store.now_s()
         me.inbox = me.store.inbox_end()
     return True
+
+
+def _lay_claim(me: Coordinator) -> None:
+    """Mark the runs URL, unless it is marked as this fleet's already."""
+    if me.results.folder is None and not _shares_runs(me):
+        marker = uuid.uuid4().hex
+        me.results.mark(marker)
+        me.store.mark(marker)
+
+
+def _stand_by(me: Coordinator) -> None:
+    """Wait for the lead. Raises UsageError where the leader's parts could not be read from here."""
+    _forget(me)
+    now = time.monotonic()
+    if me.standby_since_s is None:
+        log.info("standing by: another coordinator leads")
+        me.standby_since_s = now
+    if now - me.standby_since_s > SAME_RUNS_WITHIN_S and not _shares_runs(me):
+        raise UsageError(
+            f"another coordinator leads and keeps its runs elsewhere than {me.results.runs}: a standby there "
+            "could not go on with them; say the same --runs, at a URL that both can reach"
+        )
+
+
+def _shares_runs(me: Coordinator) -> bool:
+    return me.results.folder is not None or me.results.marker() == me.store.marker() != ""
 
 
 def _forget(me: Coordinator) -> None:
@@ -155,8 +187,6 @@ def _guarded(me: Coordinator, id_: str, fleet: tuple[f.WorkerCard, ...], *, show
 
 def _step(me: Coordinator, id_: str, fleet: tuple[f.WorkerCard, ...], *, shows: bool) -> None:
     run = me.runs.get(id_) or open_run(id_, store=me.store, results=me.results, send=me.send)
-    if run is None:
-        return
     me.runs[id_] = run
     busy: Counter[str] = Counter()
     for other in me.runs.values():

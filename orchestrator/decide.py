@@ -7,12 +7,13 @@ its fact's id or idempotent, so a restart, a standby or a repeated call does no 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from orchestrator.actions import Action, Finish, Judge, Say, Send, Tell
 from orchestrator.facts import Attempt, Phase, State
+from orchestrator.losses import heard_since_loss, losses, revocations, silent_after
 from orchestrator.placement import Assignment, Want, place_again, place_phase
 from orchestrator.plan import ActivityPlan, PhasePlan, Plan
 from workers.contract import control
 from workers.contract import facts as f
-from workers.contract.names import CLAIM_WITHIN_S, FENCE_MARGIN_S, LEASE_S
 from workers.contract.spec import attempt_id
 
 START_MARGIN_S = 0.15
@@ -44,66 +45,6 @@ class Seen:
     leading_since_s: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class Say:
-    """Append a fact under an id that makes it once-only."""
-
-    id: str
-    fact: f.Fact
-
-
-@dataclass(frozen=True, slots=True)
-class Send:
-    """Put the attempt's task into its worker's queue, unless this leader did so already."""
-
-    attempt: str
-
-
-@dataclass(frozen=True, slots=True)
-class Tell:
-    """Give an order to a worker, unless this leader did so already."""
-
-    worker: str
-    order: control.Order
-
-
-@dataclass(frozen=True, slots=True)
-class Lose:
-    """Take an attempt's lease away if it is still the one that was seen, and only then say that it is lost.
-
-    Nobody can renew in between, so the fence holds. `renewed_s`: common time of the lease; None: not there.
-    """
-
-    attempt: str
-    renewed_s: float | None
-    fact: f.Lost
-
-
-@dataclass(frozen=True, slots=True)
-class Revoke:
-    """Make sure that a lost attempt can never be claimed or renewed, unless this leader did so already.
-
-    After a failover its lease may be there again.
-    """
-
-    attempt: str
-
-
-@dataclass(frozen=True, slots=True)
-class Judge:
-    """All numbers of the phase are in: say how it ended."""
-
-    phase: str
-
-
-@dataclass(frozen=True, slots=True)
-class Finish:
-    """All phases are over: say how the campaign ended, and write its results."""
-
-
-Action = Say | Send | Tell | Lose | Revoke | Judge | Finish
-
-
 def decide(state: State, plan: Plan, seen: Seen, now_s: float) -> tuple[Action, ...]:
     """Everything that should be done now, in order.
 
@@ -111,7 +52,15 @@ def decide(state: State, plan: Plan, seen: Seen, now_s: float) -> tuple[Action, 
     """
     if state.submitted is None or state.ended is not None:
         return ()
-    actions: list[Action] = [*_revocations(state), *_losses(state, plan, seen, now_s)]
+    lost = losses(
+        state,
+        plan,
+        fleet=seen.fleet,
+        leases=seen.leases,
+        leading_since_s=seen.leading_since_s,
+        now_s=now_s,
+    )
+    actions: list[Action] = [*revocations(state), *lost]
     name = state.current_phase()
     if state.aborting is None:
         why = _reason_to_abort(state, plan, seen, now_s)
@@ -170,15 +119,16 @@ def _placements(state: State, plan: Plan, phase: PhasePlan, seen: Seen, now_s: f
     for attempt in state.attempts.values():
         if attempt.live and plan.activity(attempt.activity).needs_engine:
             busy[attempt.worker] = busy.get(attempt.worker, 0) + 1
+    fleet = heard_since_loss(state, seen.fleet)
     fresh = [activity for activity in phase.activities if (activity.key, 0) not in state.shards]
     if fresh:
-        placement = place_phase(fresh, seen.fleet, busy=busy, seed=plan.seed)
+        placement = place_phase(fresh, fleet, busy=busy, seed=plan.seed)
         yield from (_placed(state, phase, seen, assignment, now_s) for assignment in placement.assignments)
         return
     for activity in phase.activities:
         wants = list(_wants(state, activity, now_s))
         if wants:
-            for assignment in place_again(activity, wants, seen.fleet, busy=busy, seed=plan.seed):
+            for assignment in place_again(activity, wants, fleet, busy=busy, seed=plan.seed):
                 if activity.needs_engine:
                     busy[assignment.worker] = busy.get(assignment.worker, 0) + 1
                 yield _placed(state, phase, seen, assignment, now_s)
@@ -259,48 +209,6 @@ def _starts(state: State, phase: PhasePlan, now_s: float) -> Iterator[Action]:
                 campaign=_campaign(state), attempt=attempt.id, start_s=start_s, from_s=attempt.from_s
             )
             yield Tell(attempt.worker, order)
-
-
-def silent_after(state: State, attempt: Attempt) -> float:
-    """Common time after which no earlier attempt at this shard can send any more."""
-    ids = state.shards[attempt.activity, attempt.shard]
-    fences = [0.0]
-    for id_ in ids[: ids.index(attempt.id)]:
-        before = state.attempts[id_]
-        if before.lost is not None:
-            fences.append(before.lost.fence_s)
-        elif before.exited is not None:
-            fences.append(before.exited.silent_s)
-    return max(fences)
-
-
-def _losses(state: State, plan: Plan, seen: Seen, now_s: float) -> Iterator[Lose]:
-    """Attempts that nobody claimed in time, or whose lease ran out."""
-    alive = {(card.worker, card.incarnation) for card in seen.fleet}
-    trusted = now_s - seen.leading_since_s > LEASE_S
-    for attempt in state.attempts.values():
-        if not attempt.live or not trusted:
-            continue
-        renewed_s = seen.leases.get(attempt.id)
-        if attempt.status == "placed" and renewed_s is None:
-            gone = (attempt.worker, attempt.incarnation) not in alive and now_s - attempt.placed_s > LEASE_S
-            if gone or now_s - attempt.placed_s > CLAIM_WITHIN_S:
-                why = f"worker {attempt.worker} {'is gone' if gone else 'did not claim it in time'}"
-                yield Lose(attempt.id, None, f.Lost(attempt=attempt.id, fence_s=0.0, why=why, at_s=now_s))
-            continue
-        seen_s = attempt.placed_s if renewed_s is None else renewed_s
-        if now_s - seen_s > LEASE_S:
-            why = f"no sign of worker {attempt.worker} for {now_s - seen_s:.1f} s"
-            # a lease that is gone proves nothing: it may have been renewed until this moment
-            last_s = now_s if renewed_s is None else renewed_s
-            fence_s = last_s + plan.fence_s + FENCE_MARGIN_S if attempt.from_s is not None else 0.0
-            fact = f.Lost(attempt=attempt.id, fence_s=fence_s, why=why, at_s=now_s)
-            yield Lose(attempt.id, renewed_s, fact)
-
-
-def _revocations(state: State) -> Iterator[Revoke]:
-    """Lost attempts: nobody may claim or renew them any more."""
-    return (Revoke(attempt.id) for attempt in state.attempts.values() if attempt.lost is not None)
 
 
 def _stops(state: State) -> Iterator[Tell]:

@@ -21,6 +21,7 @@ ERROR = "error.txt"
 """Name of the result of a campaign whose results could not be made or written: why not."""
 
 
+MARKER = ".shakeout"
 _WRITER = ThreadPoolExecutor(1, thread_name_prefix="results")
 
 
@@ -37,6 +38,18 @@ class Results:
     def place(self, campaign: str) -> str:
         """URL of a campaign's folder."""
         return self.folder if self.folder is not None else posixpath.join(self.runs, campaign)
+
+    def marker(self) -> str:
+        """What the leader wrote here, "" where nothing is: a standby must find it too."""
+        system, path = _at(posixpath.join(self.runs, MARKER))
+        try:
+            return bytes(system.cat_file(path)).decode()
+        except OSError:
+            return ""
+
+    def mark(self, marker: str) -> None:
+        """Say which fleet's leader writes here. Raises OSError."""
+        self._put(posixpath.join(self.runs, MARKER), marker.encode())
 
     def put_part(self, campaign: str, name: str, body: bytes) -> None:
         """Write an interval's part; whoever reads it sees all of it or nothing."""

@@ -16,10 +16,11 @@ from workers.contract import names, scripts
 from workers.contract import snapshot as snap
 from workers.contract.broker import client
 from workers.contract.control import Order, encode_order
-from workers.contract.facts import Fact, WorkerCard, decode_fact, encode_fact
+from workers.contract.facts import Aborting, Fact, Placed, WorkerCard, decode_fact, encode_fact
 
 SNAPSHOTS_AT_ONCE = 500
 ORDERS_KEPT = 10_000
+REPLICATED_WITHIN_MS = 200
 KEPT = (
     names.claims,
     names.leases,
@@ -73,6 +74,7 @@ class Store:
         self.nonce = uuid.uuid4().hex
         self.epoch = 0
         self._server = ""
+        self._replicated = broker.startswith("sentinel://")
         self._scripts = {name: self.client.register_script(getattr(scripts, name)) for name in SCRIPTS}
 
     def now_s(self) -> float:
@@ -83,6 +85,14 @@ class Store:
     def run_id(self) -> str:
         """Identity of the server's process: it changes at a restart or failover."""
         return str(self.client.info("server")["run_id"])
+
+    def marker(self) -> str:
+        """What stands in the marker file of the leader's runs URL; "" before there was one."""
+        return bytes(self.client.get(names.RUNS) or b"").decode()
+
+    def mark(self, marker: str) -> None:
+        """Say what stands in the marker file."""
+        self.client.set(names.RUNS, marker)
 
     # the lead
 
@@ -121,6 +131,9 @@ class Store:
             raise NotLeadingError
         if answer == -2:
             raise JournalMovedError
+        if self._replicated and isinstance(fact, Placed | Aborting):
+            # a failover may forget what it acknowledged: these two others act upon
+            self.client.wait(1, REPLICATED_WITHIN_MS)
         return None if answer == -3 else bytes(answer).decode()
 
     def revoke(self, campaign: str, attempt: str) -> None:

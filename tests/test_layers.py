@@ -39,7 +39,9 @@ MAY_IMPORT: Mapping[str, tuple[str, ...]] = {
     "orchestrator.plan": (*LANGUAGE, *KINDS),
     "orchestrator.placement": ("orchestrator.plan", "workers.contract"),
     "orchestrator.facts": ("workers.contract",),
-    "orchestrator.decide": (*FLOW[:3], "workers.contract"),
+    "orchestrator.actions": ("workers.contract",),
+    "orchestrator.losses": (*FLOW[:3], "orchestrator.actions", "workers.contract"),
+    "orchestrator.decide": (*FLOW[:3], "orchestrator.actions", "orchestrator.losses", "workers.contract"),
     "orchestrator.store": ("orchestrator.errors", "workers.contract"),
     "orchestrator.dispatch": ("workers.contract",),
     "orchestrator.aggregate": (*FLOW[:3], "orchestrator.slo", "workers.contract"),
@@ -79,7 +81,15 @@ ONLY_IN: Mapping[str, tuple[str, ...]] = {
 }
 
 # Rooms that decide: everything that they know of the world comes in as an argument.
-PURE = (*FLOW[:3], "orchestrator.decide", "orchestrator.slo", *JUDGING, "workers.protocols")
+PURE = (
+    *FLOW[:3],
+    "orchestrator.actions",
+    "orchestrator.losses",
+    "orchestrator.decide",
+    "orchestrator.slo",
+    *JUDGING,
+    "workers.protocols",
+)
 WORLD = frozenset(
     {"asyncio", "os", "pathlib", "redis", "shutil", "signal", "socket", "subprocess", "threading", "time"}
 )

@@ -171,9 +171,10 @@ class Link:
             log.info("%s of %s was refused: the attempt is no longer ours", item.id, item.campaign)
 
     def _forget_durable(self, client: redis.Redis) -> None:
-        """Let go of what a checkpoint holds, and of campaigns that Redis has forgotten."""
+        """Let go of what a checkpoint holds, and of campaigns that have ended or that Redis has forgotten."""
         for campaign, attempts in self.outbox.kept_attempts().items():
-            if not client.exists(names.claims(campaign)):
+            claims = names.claims(campaign)
+            if not client.exists(claims) or client.hexists(claims, names.CLOSED):
                 self.outbox.forget_campaign(campaign)
                 continue
             seqs = client.hmget(names.durable(campaign), list(attempts))

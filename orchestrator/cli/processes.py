@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from orchestrator.cli.exits import EXIT_USAGE, fail
+from orchestrator.errors import UsageError
 
 BROKER = "SHAKEOUT_BROKER"
 
@@ -43,7 +44,12 @@ def coordinator(
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     where = str(Path(runs).absolute()) if "://" not in runs else runs
-    serve(broker=broker, results=Results(where, folder or None), stop=stop)
+    try:
+        serve(broker=broker, results=Results(where, folder or None), stop=stop)
+    except UsageError as error:
+        fail(str(error), EXIT_USAGE)
+    except OSError as error:
+        fail(f"runs cannot be written to {where}: {error}", EXIT_USAGE)
 
 
 def _become(module: str, arguments: list[str]) -> None:

@@ -3,9 +3,11 @@
 from dataclasses import dataclass, field, replace
 
 import pytest
+from msgspec import structs
 
-from orchestrator import decide as d
+from orchestrator import actions as a
 from orchestrator.campaign.load import load_campaign_text
+from orchestrator.decide import Seen, decide
 from orchestrator.facts import State, fold
 from orchestrator.plan import Plan, plan_of
 from workers.contract import facts as f
@@ -103,9 +105,9 @@ class World:
     journal: list[f.Fact] = field(default_factory=list)
     ids: set[str] = field(default_factory=set)
     sent: list[str] = field(default_factory=list)
-    told: list[d.Tell] = field(default_factory=list)
+    told: list[a.Tell] = field(default_factory=list)
     revoked: list[str] = field(default_factory=list)
-    seen: d.Seen = field(default_factory=d.Seen)
+    seen: Seen = field(default_factory=Seen)
     leases: dict[str, float] = field(default_factory=dict)
     verdicts: dict[str, str] = field(default_factory=dict)
 
@@ -121,8 +123,12 @@ class World:
 
     def decide(self):
         """What would be done now."""
-        seen = replace(self.seen, fleet=tuple(self.fleet.values()), leases=dict(self.leases))
-        return d.decide(self.state, self.plan, seen, self.now_s)
+        return decide(self.state, self.plan, self.look(), self.now_s)
+
+    def look(self):
+        """What there is to see beside the journal: all workers of the fleet have just spoken."""
+        fleet = tuple(structs.replace(card, seen_s=self.now_s) for card in self.fleet.values())
+        return replace(self.seen, fleet=fleet, leases=dict(self.leases))
 
     def step(self, *, after_s=0.0):
         """Let time pass, then act until nothing more is said."""
@@ -135,28 +141,28 @@ class World:
 
     def _act(self, action):
         match action:
-            case d.Say(id_, fact):
+            case a.Say(id_, fact):
                 return self.say(fact, id_)
-            case d.Judge(phase):
+            case a.Judge(phase):
                 verdict = self.verdicts.get(phase, "pass")
                 ended = f.PhaseEnded(phase=phase, verdict=verdict, at_s=self.now_s)
                 return self.say(ended, f"phase:{phase}:ended")
-            case d.Finish():
+            case a.Finish():
                 return self.say(f.Ended(verdict="pass", at_s=self.now_s), "ended")
-            case d.Lose(attempt, renewed_s, fact):
+            case a.Lose(attempt, renewed_s, fact):
                 if self.leases.get(attempt) != renewed_s:
                     return False
                 self.leases.pop(attempt, None)
                 return self.say(fact, f"{attempt}:lost")
-            case d.Send(attempt):
+            case a.Send(attempt):
                 self.sent += [attempt] if attempt not in self.sent else []
-            case d.Tell():
+            case a.Tell():
                 self.told += [action] if action not in self.told else []
-            case d.Lose(attempt, renewed_s, fact):
+            case a.Lose(attempt, renewed_s, fact):
                 if self.leases.get(attempt) == renewed_s:
                     self.leases.pop(attempt, None)
                     return self.say(fact, f"{attempt}:lost")
-            case d.Revoke(attempt):
+            case a.Revoke(attempt):
                 self.leases.pop(attempt, None)
                 self.revoked += [attempt] if attempt not in self.revoked else []
         return False

@@ -1,20 +1,11 @@
 import pytest
 
-from orchestrator.decide import (
-    CLAIM_WITHIN_S,
-    MOST_ATTEMPTS,
-    RESUME_MARGIN_S,
-    START_MARGIN_S,
-    Finish,
-    Judge,
-    Say,
-    Send,
-    decide,
-)
+from orchestrator.actions import Finish, Judge, Say, Send
+from orchestrator.decide import MOST_ATTEMPTS, RESUME_MARGIN_S, START_MARGIN_S, decide
 from orchestrator.facts import State, fold
 from workers.contract import control
 from workers.contract import facts as f
-from workers.contract.names import FENCE_MARGIN_S, LEASE_S
+from workers.contract.names import CLAIM_WITHIN_S, FENCE_MARGIN_S, LEASE_S
 
 FENCE_S = 10.0
 
@@ -324,7 +315,7 @@ def test_a_restarted_leader_decides_from_the_journal_what_the_old_one_would_have
     for fact in running.journal:
         again = fold(again, fact)
     assert again == running.state
-    seen = type(running.seen)(fleet=tuple(running.fleet.values()), leases=dict(running.leases))
+    seen = running.look()
     assert decide(again, running.plan, seen, running.now_s) == running.decide()
 
 

@@ -1,0 +1,94 @@
+"""The loop's own part: who leads, on what terms, and who may only stand by; on a real Valkey."""
+
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from orchestrator.coordinator import (
+    LONGEST_STEP_S,
+    SAME_RUNS_WITHIN_S,
+    Coordinator,
+    _hold_lead,
+    _keep_lead,
+)
+from orchestrator.errors import UsageError
+from orchestrator.results import Results
+from orchestrator.store import Store
+from workers.contract import names
+
+WITHIN_S = 20.0
+
+
+@pytest.fixture
+def coordinators(shared_valkey, redis_client, tmp_path: Path) -> Iterator[tuple[Coordinator, Coordinator]]:
+    """Two on one emptied server, with the same runs."""
+    runs = Results(str(tmp_path / "runs"))
+    pair = tuple(Coordinator(Store(shared_valkey.url), runs, lambda _: None) for _ in range(2))
+    yield pair
+    for one in pair:
+        one.store.client.close()
+
+
+def test_who_leads_again_after_nobody_did_trusts_no_lease_of_before(coordinators) -> None:
+    me, _ = coordinators
+    assert _keep_lead(me)
+    me.runs["c-1"], me.leading_since_s, me.led_at = None, 1.0, 0.0
+    me.store.client.delete(names.LEADER)  # its lease ran out: no worker could renew in the meantime
+    assert _keep_lead(me)
+    assert me.leading_since_s == pytest.approx(me.store.now_s(), abs=5)
+    assert me.runs == {}
+
+
+def test_another_server_means_a_higher_epoch_and_a_journal_read_afresh(coordinators, monkeypatch) -> None:
+    me, _ = coordinators
+    assert _keep_lead(me)
+    before = me.store.epoch
+    me.runs["c-1"], me.led_at = None, 0.0
+    monkeypatch.setattr(Store, "run_id", lambda _: "another")
+    assert _keep_lead(me)
+    assert me.store.epoch > before
+    assert me.runs == {}
+
+
+def test_a_standby_that_cannot_read_the_leaders_runs_refuses(coordinators, tmp_path) -> None:
+    leader, standby = coordinators
+    assert _keep_lead(leader)
+    for since_s in (0.0, SAME_RUNS_WITHIN_S + 1):
+        standby.standby_since_s = time.monotonic() - since_s
+        assert not _keep_lead(standby), "the same runs: it may stand by"
+    standby.results = Results(str(tmp_path / "elsewhere"))
+    standby.standby_since_s = time.monotonic()
+    assert not _keep_lead(standby), "the leader may not have marked its runs yet"
+    standby.standby_since_s = time.monotonic() - SAME_RUNS_WITHIN_S - 1
+    with pytest.raises(UsageError, match="say the same --runs"):
+        _keep_lead(standby)
+    leader.store.release()
+    assert _keep_lead(standby), "where nobody leads its runs are the fleet's"
+    assert standby.results.marker() == standby.store.marker() != ""
+
+
+def test_a_step_that_takes_longer_than_the_lease_does_not_cost_the_lead_unless_it_hangs(coordinators) -> None:
+    me, _ = coordinators
+    assert _keep_lead(me)
+    stop = threading.Event()
+    holds = threading.Thread(target=_hold_lead, args=(me, stop))
+    holds.start()
+    try:
+        me.leading_since_s, me.ticked_at = 1.0, time.monotonic() - 5
+        me.store.client.pexpire(names.LEADER, 1000)
+        until_s = time.monotonic() + WITHIN_S
+        while me.store.client.pttl(names.LEADER) <= 1000:
+            assert time.monotonic() < until_s, "the lead is not renewed while a step lasts"
+            time.sleep(0.01)
+        me.ticked_at = time.monotonic() - LONGEST_STEP_S
+        time.sleep(0.01)
+        me.store.client.pexpire(names.LEADER, 1000)
+        while me.store.client.exists(names.LEADER):
+            assert time.monotonic() < until_s, "a loop that hangs keeps the lead"
+            time.sleep(0.01)
+    finally:
+        stop.set()
+        holds.join()
