@@ -12,6 +12,7 @@ from workers.contract.schedule import Block, OpenArrivals, shard_blocks
 from workers.engine.alarm import Alarm
 from workers.engine.arrival import Arrival
 from workers.engine.book import Clock
+from workers.engine.breath import breathe
 
 CHUNK = 2048
 """Arrivals turned from numpy into Python at once: 0.1 ms, so that it costs no lag."""
@@ -52,7 +53,7 @@ def dispatch(
                 alarm.sleep_until(intended_ns)
                 overdue = 0
             elif (overdue := overdue + 1) % BREATHE_EVERY == 0:
-                gevent.sleep(0)
+                breathe()
             if not goes_on(index):
                 return
             offer(Arrival(index, at_ns, intended_ns, time.monotonic_ns()))

@@ -14,6 +14,7 @@ from gevent.event import Event
 
 from workers.engine.arrival import Arrival
 from workers.engine.book import Book
+from workers.engine.breath import breathe
 
 if TYPE_CHECKING:
     from workers.engine.users import Crowd
@@ -125,4 +126,4 @@ class Pool:
                 self._crowd.add()
             if self._full_ns is None and self._crowd.size >= self._cap:
                 self._full_ns = time.monotonic_ns()
-            gevent.sleep(0)
+            breathe()

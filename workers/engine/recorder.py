@@ -5,11 +5,10 @@ Values are appended to plain lists as requests end and bucketed with numpy once 
 
 from collections.abc import Iterator, Sequence
 
-import gevent
-
 from workers.contract.bounds import Bound, BoundCount
 from workers.contract.sketch import SketchWire, sketch_of, to_wire
 from workers.contract.snapshot import Cell, ErrorExample
+from workers.engine.breath import breathe
 from workers.engine.measure import OK, Measured, count
 
 EXAMPLES_AN_OUTCOME = 5
@@ -108,7 +107,7 @@ class Recorder:
         ready = []
         for (second, group), cell in cells.items():
             ready.append(self._bucketed(second, group, cell))
-            gevent.sleep(0)
+            breathe()
         return ready
 
     def drain_examples(self) -> list[ErrorExample]:

@@ -9,6 +9,7 @@ from typing import Final
 
 import gevent
 
+from workers.engine.breath import breathe
 from workers.engine.connection import Connection
 from workers.engine.exchange import Exchange
 from workers.engine.response import BrokenAnswerError, Response
@@ -111,7 +112,7 @@ def _read(
             raise BrokenAnswerError(f"over {answer_bytes} bytes")
         if received >= yield_at:
             yield_at = received + YIELD_BYTES
-            gevent.sleep(0)
+            breathe()
 
 
 def _at_end(exchange: Exchange, *, response: Response, stream: bool) -> None:

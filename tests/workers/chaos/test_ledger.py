@@ -41,7 +41,7 @@ def test_what_an_agent_that_is_gone_left_is_undone_once(entry, until, tmp_path):
     who = _stop(entry, until)
     write(tmp_path / "x.json", entry)
     (found,) = reconcile(tmp_path)
-    assert look(who.pid).state == "S"
+    assert look(who.pid).state in {"R", "S"}
     assert (found.by, found.attempt) == ("next worker", "a.1")
     assert found.reverted_s <= boot_s()
     assert reconcile(tmp_path) == []
@@ -78,7 +78,7 @@ def test_an_unreadable_entry_is_said_after_the_others_are_undone(entry, until, t
     write(tmp_path / "x.json", entry)
     with pytest.raises(ContractError, match=r"a\.json cannot be read"):
         reconcile(tmp_path)
-    assert look(who.pid).state == "S"
+    assert look(who.pid).state in {"R", "S"}
     (tmp_path / "a.json").unlink()
     assert [found.name for found in reconcile(tmp_path)] == ["hang"]
 
@@ -97,7 +97,7 @@ def test_a_revert_that_is_not_permitted_is_left_and_said(entry, until, as_nobody
     assert "not permitted to signal" in as_nobody(lambda: put_back(entry).left)
     assert look(who.pid).state == "T"
     assert put_back(entry).left == ""
-    assert look(who.pid).state == "S"
+    assert look(who.pid).state in {"R", "S"}  # running or asleep, as it likes
 
 
 def test_what_a_killed_writer_left_is_swept_up(tmp_path):
