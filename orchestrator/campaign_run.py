@@ -125,14 +125,6 @@ class CampaignRun:
         names = [phase.name for phase in self.plan.phases if not self._is_over(phase.name)]
         return tuple(PhaseResult(name, skipped(name, "the campaign was stopped before it")) for name in names)
 
-    def busy(self) -> dict[str, int]:
-        """Engine slots that its live attempts hold, by worker."""
-        held: dict[str, int] = {}
-        for attempt in self.state.attempts.values():
-            if attempt.live and self.plan.activity(attempt.activity).needs_engine:
-                held[attempt.worker] = held.get(attempt.worker, 0) + 1
-        return held
-
     def _is_over(self, phase: str) -> bool:
         known = self.state.phases.get(phase)
         return known is not None and known.over

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 import redis
 
 from orchestrator.campaign_run import CampaignRun, open_run
+from orchestrator.decide import slots_held
 from orchestrator.dispatch import Sender, sender
 from orchestrator.errors import UsageError
 from orchestrator.live import live_view
@@ -191,7 +192,7 @@ def _step(me: Coordinator, id_: str, fleet: tuple[f.WorkerCard, ...], *, shows: 
     busy: Counter[str] = Counter()
     for other in me.runs.values():
         if other.id != id_:
-            busy.update(other.busy())
+            busy.update(slots_held(other.state, other.plan))
     now_s = me.store.now_s()  # the step before may have taken long
     run.step(fleet=fleet, busy=busy, leading_since_s=me.leading_since_s or now_s, now_s=now_s)
     if shows:

@@ -4,6 +4,7 @@ Called again and again with what the journal, the fleet and the snapshots say; e
 its fact's id or idempotent, so a restart, a standby or a repeated call does no harm.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -115,10 +116,7 @@ def _live(state: State, phase: PhasePlan) -> list[Attempt]:
 
 def _placements(state: State, plan: Plan, phase: PhasePlan, seen: Seen, now_s: float) -> Iterator[Say]:
     """Say where shards run: all of a phase at first, later each that has lost its place."""
-    busy = dict(seen.busy)
-    for attempt in state.attempts.values():
-        if attempt.live and plan.activity(attempt.activity).needs_engine:
-            busy[attempt.worker] = busy.get(attempt.worker, 0) + 1
+    busy = Counter(seen.busy) + slots_held(state, plan)
     fleet = heard_since_loss(state, seen.fleet)
     fresh = [activity for activity in phase.activities if (activity.key, 0) not in state.shards]
     if fresh:
@@ -130,8 +128,14 @@ def _placements(state: State, plan: Plan, phase: PhasePlan, seen: Seen, now_s: f
         if wants:
             for assignment in place_again(activity, wants, fleet, busy=busy, seed=plan.seed):
                 if activity.needs_engine:
-                    busy[assignment.worker] = busy.get(assignment.worker, 0) + 1
+                    busy[assignment.worker] += 1
                 yield _placed(state, phase, seen, assignment, now_s)
+
+
+def slots_held(state: State, plan: Plan) -> Counter[str]:
+    """Engine slots that a campaign's live attempts hold, by worker."""
+    live = (one for one in state.attempts.values() if one.live)
+    return Counter(one.worker for one in live if plan.activity(one.activity).needs_engine)
 
 
 def _wants(state: State, activity: ActivityPlan, now_s: float) -> Iterator[Want]:

@@ -24,15 +24,6 @@ LOAD = """\
         data: {synthetic: {input_tokens: 8, output_tokens: 8}}
         slos: [success_rate >= 99%]
 """
-CHAOS = """\
-      - name: hang
-        kind: chaos
-        fault: pause-process
-        at: 5s
-        for: 2s
-        match: {port: 8000}
-        expect: [recovery < 5s]
-"""
 
 
 @dataclass
@@ -189,10 +180,12 @@ class Fleet:
 
 
 @pytest.mark.parametrize("first", range(0, SEEDS, 50))
-def test_whatever_dies_every_campaign_ends_and_no_arrival_is_offered_twice(world, card, first):
+def test_whatever_dies_every_campaign_ends_and_no_arrival_is_offered_twice(
+    world, card, chaos_activity, first
+):
     ends = []
     for seed in range(first, first + 50):
-        one = world(("only", LOAD + CHAOS), top=f"on_lost_coordinator: {FENCE_S:g}s\n", workers=())
+        one = world(("only", LOAD + chaos_activity), top=f"on_lost_coordinator: {FENCE_S:g}s\n", workers=())
         fleet = Fleet(one, card, seed)
         one.say(f.Submitted(campaign="c-1", text="", at_s=one.now_s))
         began_s = one.now_s
