@@ -68,9 +68,10 @@ class Exchange:
             await asyncio.sleep(rest_s)
 
     def say(self, data: bytes) -> int:
-        """Write and tell when."""
+        """Write and tell when that began: the other side may have it before the call returns."""
+        began_ns = time.monotonic_ns()
         self.writer.write(data)
-        return time.monotonic_ns()
+        return began_ns
 
     def answer(
         self, body: bytes, *, status: int = 200, kind: str = "application/json", more: str = ""
