@@ -14,6 +14,7 @@ from workers.engine.control import Control
 from workers.engine.gear import Gear, build
 from workers.engine.load import Load
 from workers.engine.pipes import Words, read_orders
+from workers.engine.warm import warm_up
 
 ASK_EVERY_S = 0.5
 """Between two questions whether the target is ready."""
@@ -26,6 +27,7 @@ def serve(*, orders_fd: int, words_fd: int, pid: int) -> None:
     words = Words(words_fd)
     control = Control()
     gevent.spawn(read_orders, orders_fd, control.take)
+    warm_up()
     words.say(wire.Warm(pid))
     words.say(_attempt(control, words))
     words.flush(FLUSH_S)

@@ -5,7 +5,6 @@ loaded raises.
 """
 
 import time
-from collections import deque
 from collections.abc import Callable
 from typing import Final
 from urllib.parse import quote
@@ -14,14 +13,13 @@ from workers.contract.errors import EngineError
 from workers.engine.connection import Connection, Connector, NoConnectionError
 from workers.engine.endpoint import Endpoint
 from workers.engine.exchange import Exchange
+from workers.engine.idle import Idle
 from workers.engine.roundtrip import Limits, round_trip
 from workers.protocols.contract import Request
 
 MAX_BODY_BYTES: Final = 100 * 1024 * 1024
 MAX_CONNECTIONS: Final = 10_000
 """The default ceiling of `max_in_flight`."""
-IDLE_NS: Final = 60 * 1_000_000_000
-"""Connections idle for longer are closed, one at each return, so that a burst's do not stay for the night."""
 MAX_OPENINGS: Final = 256
 """Encoded request lines that are remembered; an activity has a handful."""
 
@@ -49,7 +47,7 @@ class Client:
         self._connector = Connector(endpoint)
         self._limits = Limits(timeout_s, max_body_bytes)
         self._max_connections = max_connections
-        self._idle: deque[Connection] = deque()
+        self._idle = Idle()
         self._in_flight = 0
         self._openings: dict[tuple[object, ...], tuple[bytes, list[tuple[bytes, bytes]]]] = {}
 
@@ -98,16 +96,13 @@ class Client:
     def close(self) -> None:
         """Close idle connections, those in flight with their requests. Nothing can be sent afterwards."""
         self._max_connections = 0
-        while self._idle:
-            self._idle.pop().close()
+        self._idle.close()
 
     def _take(self, exchange: Exchange) -> Connection | None:
-        while self._idle:
-            connection = self._idle.pop()
-            if not connection.is_stale():
-                exchange.reused = connection.used
-                return connection
-            connection.close()
+        connection = self._idle.take()
+        if connection is not None:
+            exchange.reused = connection.used
+            return connection
         began_ns = monotonic_ns()
         try:
             return self._connector.connect(self._limits.timeout_s)
@@ -118,13 +113,10 @@ class Client:
             exchange.connect_ns = monotonic_ns() - began_ns
 
     def _put_back(self, connection: Connection, *, keep: bool) -> None:
-        if not keep or not self._max_connections:
+        if keep and self._max_connections:
+            self._idle.put(connection)
+        else:
             connection.close()
-            return
-        connection.idle_ns = monotonic_ns()
-        self._idle.append(connection)
-        if connection.idle_ns - self._idle[0].idle_ns > IDLE_NS:
-            self._idle.popleft().close()
 
     def _encode(self, request: Request, headers_block: bytes) -> bytes:
         key = (request.method, request.path, request.headers)

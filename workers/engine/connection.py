@@ -31,11 +31,15 @@ class NoConnectionError(Exception):
 
 @dataclass(slots=True)
 class Connection:
-    """An open socket. `idle_ns`: since when it waits (monotonic); `used`: it carried a request before."""
+    """An open socket. `idle_ns`: since when it waits (monotonic); `used`: it carried a request before.
+
+    `streamed`: its last answer was a stream.
+    """
 
     socket: Any
     idle_ns: int = 0
     used: bool = False
+    streamed: bool = False
 
     def is_stale(self) -> bool:
         """Whether the server closed it or said something unasked while it was idle; one system call."""

@@ -13,6 +13,9 @@ LIMIT_S: Final = 2.0
 """Per question: a target that takes longer to say that it is ready is not."""
 
 _UNKNOWN_PAGE = frozenset({404, 405, 501})
+_V2_READY = "/v2/health/ready"
+"""Says no with a 4xx, which elsewhere is ready; mlserver answers 400 while its models load.
+Source: Open Inference Protocol V2, health."""
 
 
 def ask(
@@ -35,7 +38,7 @@ def ask(
             exchange = client.send(request, headers_block, authorised=_always)
             if exchange.error in {"connect", "exhausted"}:
                 return exchange.text
-            if not exchange.error and exchange.status < 500 and exchange.status not in _UNKNOWN_PAGE:
+            if _is_yes(exchange, path=request.path):
                 return None
             reason = _reason(exchange, path=request.path) or reason
     finally:
@@ -45,6 +48,13 @@ def ask(
 
 def _always() -> bool:
     return True
+
+
+def _is_yes(exchange: Exchange, *, path: str) -> bool:
+    """Whether the page is there and says ready; one that wants credentials (401, 403) has no more to say."""
+    if exchange.error or exchange.status >= 500 or exchange.status in _UNKNOWN_PAGE:
+        return False
+    return exchange.status != 400 or not path.partition("?")[0].endswith(_V2_READY)
 
 
 def _reason(exchange: Exchange, *, path: str) -> str | None:

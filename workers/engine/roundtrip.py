@@ -64,6 +64,7 @@ def round_trip(
         timer.close()
         timer.__traceback__ = None  # or it and this frame hold each other, and the engine collects no cycles
     connection.used = True
+    connection.streamed = request.stream
     if not request.stream:
         exchange.body = b"".join([piece for _, piece in exchange.pieces])
         exchange.pieces.clear()

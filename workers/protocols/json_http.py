@@ -12,7 +12,7 @@ from workers.contract.errors import ProtocolError
 from workers.contract.json_text import decode
 from workers.protocols.bodies import http_failure, is_html
 from workers.protocols.contract import NO_TIMING, Answer, Headers, Pieces, Request, Row, Timing, failed
-from workers.protocols.urls import join_path
+from workers.protocols.urls import join_path, v2_paths
 
 MAX_BODY_BYTES = 64 * 1024 * 1024
 """A template whose loop ran away is stopped here, before the engine's memory is gone."""
@@ -47,8 +47,9 @@ class JsonHttp:
 
     @staticmethod
     def readiness_paths(options: JsonOptions) -> tuple[str, ...]:
-        """Where to ask whether the target is ready; never an inference request."""
-        return (join_path(options.url, "/health"),)
+        """Where to ask whether the target is ready; the V2 page too where V2 is spoken by hand."""
+        health = join_path(options.url, "/health")
+        return (*v2_paths(options), health) if options.path.startswith("/v2/") else (health,)
 
     def build(self, row: Row) -> Request:
         """A request of this row; GET has no body. Raises ProtocolError where the template fails on it."""

@@ -73,7 +73,9 @@ def error_text(chunk: Chunk) -> str:
 
 
 def error_message(error: object) -> str:
-    """What an `error` member says: its message, or all of it."""
+    """What an `error` member says: its message, FastAPI's list of complaints, or all of it."""
+    if isinstance(error, list):
+        error = "; ".join(filter(None, map(_complaint, error))) or error
     if isinstance(error, dict):
         error = error.get("message") or error
     if isinstance(error, str) and error:
@@ -82,6 +84,15 @@ def error_message(error: object) -> str:
         return bounded(f"an error without a message: {error!r}")
     except RecursionError:
         return "an error that is nested too deeply to be shown"
+
+
+def _complaint(item: object) -> str:
+    """One of FastAPI's complaints about a body, `{"loc": [...], "msg": text}`: where and what."""
+    if not isinstance(item, dict) or not isinstance(item.get("msg"), str):
+        return ""
+    place = item.get("loc")
+    where = ".".join(map(str, place)) if isinstance(place, list) else ""
+    return f"{where}: {item['msg']}" if where else str(item["msg"])
 
 
 def text_of(content: str | list[object] | None) -> str:

@@ -17,6 +17,12 @@ def test_without_a_template_the_row_is_the_body():
     assert ("content-type", "application/json") in request.headers
 
 
+def test_a_service_that_speaks_v2_by_hand_is_asked_on_the_page_of_v2():
+    told = JsonHttp.readiness_paths(JsonOptions(url="http://h/team", path="/v2/models/m/infer"))
+    assert told == ("/team/v2/health/ready", "/team/health")
+    assert JsonHttp.readiness_paths(JsonOptions(url="http://h", path="/score")) == ("/health",)
+
+
 def test_a_get_has_no_body():
     request = service(method="GET", path="/score").build({"a": 1})
     assert request.body == b""

@@ -327,6 +327,11 @@ def test_a_body_that_holds_no_answer_is_invalid(body):
     [
         (404, b'{"error": {"message": "no such model"}}', "HTTP 404: no such model"),
         (422, b'{"detail": [{"loc": "body"}]}', "HTTP 422: an error without a message"),
+        (
+            422,
+            b'{"detail": [{"loc": ["body", "n", 0], "msg": "Input should be"}]}',
+            "HTTP 422: body.n.0: Input",
+        ),
         (502, b"<html>bad gateway</html>", "HTTP 502: <html>bad gateway</html>"),
         (503, b"", "HTTP 503"),
         (302, b"moved", "HTTP 302: moved"),

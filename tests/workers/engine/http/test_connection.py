@@ -9,8 +9,9 @@ import time
 
 import pytest
 
-from workers.contract.errors import EngineError
+from workers.contract.errors import EngineError, TargetRefusedError
 from workers.contract.spec import FileRef, Tls
+from workers.engine import connection, ready
 from workers.engine.allow import AllowList
 from workers.engine.endpoint import Endpoint, endpoint_of, header_block
 from workers.protocols.contract import Request
@@ -47,6 +48,74 @@ def test_a_name_is_resolved_and_each_of_its_addresses_tried(scripted, opened):
         client = opened(Endpoint("localhost", server.port), 2.0)
         assert send(client).body == b"abc"
         assert send(client).reused
+
+
+@pytest.fixture
+def resolves(monkeypatch):
+    """`resolves(*addresses)`: what each name leads to from now on."""
+
+    def to(*addresses: str) -> None:
+        found = [(0, 0, 0, "", (address, 0)) for address in addresses]
+        monkeypatch.setattr(connection.socket, "getaddrinfo", lambda *_, **__: found)
+
+    return to
+
+
+def test_of_a_names_addresses_only_those_on_the_list_are_connected_to(scripted, opened, resolves):
+    with scripted(answer_all) as server:
+        client = opened(Endpoint("chat.internal", server.port), 2.0)
+        resolves("0.0.0.0", "::1")  # by the first one Linux would reach this server, by the second nobody
+        exchange = send(client)
+        assert (exchange.error, server.lines) == ("connect", [])
+        assert "0.0.0.0" not in exchange.text
+    with scripted(answer_all) as server:
+        resolves("0.0.0.0", "127.0.0.1")
+        assert send(opened(Endpoint("chat.internal", server.port), 2.0)).body == b"abc"
+
+
+def test_a_name_that_leads_elsewhere_later_is_judged_again(scripted, opened, resolves, monkeypatch):
+    monkeypatch.setattr(connection, "RESOLVED_FOR_NS", 0)
+
+    def once(line):
+        line.request()
+        line.send(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+
+    with scripted(once) as server:
+        client = opened(Endpoint("chat.internal", server.port), 2.0)
+        resolves("127.0.0.1")
+        assert send(client).status == 200
+        resolves("192.0.2.1")
+        with pytest.raises(TargetRefusedError, match=r"chat\.internal:\d+ \(192\.0\.2\.1\) is not on"):
+            send(client)
+
+
+def test_an_ipv4_address_in_ipv6_clothes_is_judged_as_what_it_is(scripted, opened, resolves):
+    with scripted(answer_all) as server:
+        for address, allowed in (("::ffff:127.0.0.1", True), ("::ffff:0.0.0.0", False), ("::", False)):
+            resolves(address)
+            client = opened(Endpoint("chat.internal", server.port), 2.0)
+            if allowed:
+                assert send(client).body == b"abc"
+            else:
+                with pytest.raises(TargetRefusedError):
+                    send(client)
+        assert len(server.requests) == 1
+
+
+def test_a_redirect_is_an_answer_and_is_never_followed(scripted, opened):
+    with scripted(answer_all) as other:
+        location = f"HTTP/1.1 302 Found\r\nLocation: {other.url}/\r\nContent-Length: 0\r\n\r\n".encode()
+
+        def redirect(line):
+            while line.request():
+                line.send(location)
+
+        with scripted(redirect) as server:
+            endpoint = Endpoint("127.0.0.1", server.port)
+            assert send(opened(endpoint, 2.0)).status == 302
+            assert ready.ask(endpoint, headers_block=b"host: h\r\n") is None
+            assert len(server.requests) == 2
+        assert other.lines == []
 
 
 def test_a_server_that_accepts_no_more_is_given_up_in_time(opened):

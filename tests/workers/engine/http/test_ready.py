@@ -37,6 +37,7 @@ def ask(server, *, path="", limit_s=2.0):
         {b"/v1/models": page(200, b"{}")},
         {b"/v1/models": page(401)},
         {b"/v2/health/ready": page(200)},
+        {b"/v2/health/ready": page(403)},
         {b"/health": page(200)},
         {b"/v1/models": page(502), b"/health": page(200)},
         {},
@@ -53,6 +54,7 @@ def test_a_target_that_answers_on_any_page_is_ready(scripted, answers):
         ({b"/health": page(503)}, "not ready: 503 at /health"),
         ({b"/v2/health/ready": page(503)}, "not ready: 503 at /v2/health/ready"),
         ({b"/v1/models": page(502)}, "not ready: 502 at /v1/models"),
+        ({b"/v2/health/ready": page(400)}, "not ready: 400 at /v2/health/ready"),
     ],
 )
 def test_a_target_that_says_it_is_not_ready_is_not(scripted, answers, reason):
