@@ -5,29 +5,33 @@ journal and the parts, and stands where this one stood.
 """
 
 import logging
+import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from orchestrator import actions as a
 from orchestrator.abort import breach_of
+from orchestrator.admission import Hearing, acceptance
 from orchestrator.aggregate.evidence import fault_spans
 from orchestrator.aggregate.totals import FINE_FOR_S, Aggregate
-from orchestrator.campaign.load import load_campaign_text
 from orchestrator.campaign.models import Campaign
 from orchestrator.decide import Seen, decide
 from orchestrator.dispatch import Sender
-from orchestrator.errors import ShakeoutError
+from orchestrator.eligible import ANYTHING_GOES, NOBODY, Rules
 from orchestrator.facts import State, fold
 from orchestrator.intake import Intake
 from orchestrator.judging import Golden, PhaseResult, judge_campaign, judge_phase
 from orchestrator.outcome import Outcome
-from orchestrator.plan import Plan, plan_of
+from orchestrator.plan import Plan
 from orchestrator.results import Results
 from orchestrator.specs import spec_of
 from orchestrator.store import Entry, JournalMovedError, Shard, Store
 from orchestrator.verdict import CampaignVerdict, skipped
 from workers.contract import facts as f
+from workers.contract.halts import Halts
 from workers.contract.names import LEASE_S
+from workers.contract.signing import Signed
 from workers.contract.spec import ShardTask, encode_spec
 
 if TYPE_CHECKING:
@@ -45,7 +49,9 @@ log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class CampaignRun:
-    """`entries`: the journal so far. `done`: effects that this leader has had. `judged`: phases already over.
+    """`hearing`: what of its journal counts. `signed`: who submitted it. `halts`: the red button.
+
+    `entries`: the journal so far. `done`: effects that this leader has had. `judged`: phases already over.
 
     `writing`: the results on their way to the runs URL, by name.
     """
@@ -57,6 +63,9 @@ class CampaignRun:
     campaign: Campaign
     plan: Plan
     intake: Intake
+    hearing: Hearing
+    signed: Signed
+    halts: Halts
     state: State = field(default_factory=State)
     entries: list[Entry] = field(default_factory=list)
     cards: dict[str, f.WorkerCard] = field(default_factory=dict)
@@ -81,9 +90,19 @@ class CampaignRun:
         return self.state.submitted
 
     def step(
-        self, *, fleet: tuple[f.WorkerCard, ...], busy: dict[str, int], leading_since_s: float, now_s: float
+        self,
+        *,
+        fleet: tuple[f.WorkerCard, ...],
+        busy: dict[str, int],
+        leading_since_s: float,
+        now_s: float,
+        rules: Rules = ANYTHING_GOES,
+        held_by: Mapping[str, tuple[str, ...]] = NOBODY,
     ) -> None:
-        """Read what is new, decide, and act until there is nothing more to do now."""
+        """Read what is new, decide, and act until there is nothing more to do now.
+
+        `rules`, `busy`, `held_by`: as `Seen` has them.
+        """
         self._read_journal()
         self._read_snapshots()
         self.cards.update({card.worker: card for card in fleet})
@@ -91,15 +110,18 @@ class CampaignRun:
             self._check_breach(now_s)  # before, snapshots may only not have come through again
         seen = Seen(
             fleet=fleet,
+            rules=rules,
             busy=busy,
+            held_by=held_by,
             leases=self.store.leases(self.id),
             seqs=self.aggregate.seqs(),
             rows_done={key: tuple(one.cases) for key, one in self.aggregate.activities.items() if one.cases},
             breach=self.breach,
+            halted=self.halts.hits(self.state.accepted.at_s) if self.state.accepted is not None else None,
             leading_since_s=leading_since_s,
         )
         for _ in range(MOST_ROUNDS):
-            if not self._act(decide(self.state, self.plan, seen, now_s), now_s):
+            if not self._act(self._decide(seen, now_s), now_s):
                 break
         if now_s - self.checkpointed_s >= CHECKPOINT_EVERY_S:
             try:
@@ -147,10 +169,13 @@ class CampaignRun:
     def _read_journal(self) -> None:
         last = self.entries[-1].id if self.entries else "0-0"
         for entry in self.store.journal(self.id, after=last):
-            self._fold(entry)
+            self.take(entry)
 
-    def _fold(self, entry: Entry) -> None:
+    def take(self, entry: Entry) -> None:
+        """One more of the journal's entries, in order; what does not count changes nothing."""
         self.entries.append(entry)
+        if not self.hearing.counts(entry, self.state):
+            return
         self.state = fold(self.state, entry.fact)
         if isinstance(entry.fact, f.Placed):
             self.intake.expect((entry.fact.activity, entry.fact.shard))
@@ -169,6 +194,19 @@ class CampaignRun:
             self.breach = breach_of(self.campaign, self.plan, self.state, self.aggregate, now_s=now_s)
 
     # acting
+
+    def _decide(self, seen: Seen, now_s: float) -> tuple[a.Action, ...]:
+        """What is to be done now; before anything else is said, that the campaign is accepted."""
+        if self.state.ended is not None:
+            return ()
+        if self.state.accepted is None:
+            accepted = acceptance(
+                self.submitted, self.signed, id_=self.id, trust=self.hearing.trust, now_s=now_s
+            )
+            # whoever took a fixed id before could keep the campaign from ever being accepted
+            return (a.Say(f"accepted:{uuid.uuid4().hex}", accepted),)
+        refused = (a.Say(id_, fact) for id_, fact in self.hearing.unsaid.items())
+        return (*refused, *decide(self.state, self.plan, seen, now_s))
 
     def _act(self, actions: tuple[a.Action, ...], now_s: float) -> bool:
         """Carry out; True where a fact was said, so that deciding again makes sense at once."""
@@ -215,9 +253,10 @@ class CampaignRun:
         except JournalMovedError:
             self._read_journal()
             return True
+        self.hearing.unsaid.pop(id_, None)
         if entry is None:
             return False
-        self._fold(Entry(entry, fact))
+        self.take(Entry(entry, fact))
         return True
 
     def _lose(self, action: a.Lose) -> bool:
@@ -267,6 +306,7 @@ class CampaignRun:
                 seed=said.seed,
                 files=said.files,
                 urls=said.urls,
+                cases=said.cases.get(activity, 0),
             )
             sha256, body = encode_spec(spec)
             self.store.put_spec(self.id, sha256, body)
@@ -322,20 +362,6 @@ class CampaignRun:
             ),
             started_s=self.submitted.at_s,
             ended_s=self.state.ended.at_s if self.state.ended is not None else now_s,
+            flower=self.store.flower(),
         )
         return self.results.start_write(outcome)
-
-
-def open_run(id_: str, *, store: Store, results: Results, send: Sender) -> CampaignRun:
-    """Stand where the last leader of this campaign stood. Raises ShakeoutError where its journal is gone."""
-    entries = store.journal(id_)
-    if not entries or not isinstance(entries[0].fact, f.Submitted):
-        raise ShakeoutError(f"the journal of {id_} does not begin with its submission; Redis lost it")
-    said = entries[0].fact
-    campaign = load_campaign_text(said.text, base=None, sets=said.sets).campaign
-    plan = plan_of(campaign, seed=said.seed)
-    run = CampaignRun(id_, store, results, send, campaign, plan, Intake(id_, store, results))
-    for entry in entries:
-        run._fold(entry)  # noqa: SLF001  # the same room
-    run.intake.restore(run.state.attempts.values())
-    return run

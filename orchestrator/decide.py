@@ -9,12 +9,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from orchestrator.actions import Action, Finish, Judge, Say, Send, Tell
+from orchestrator.eligible import ANYTHING_GOES, Rules
 from orchestrator.facts import Attempt, Phase, State
 from orchestrator.losses import heard_since_loss, losses, revocations, silent_after
 from orchestrator.placement import Assignment, Want, place_again, place_phase
 from orchestrator.plan import ActivityPlan, PhasePlan, Plan
 from workers.contract import control
 from workers.contract import facts as f
+from workers.contract.halts import Press
 from workers.contract.spec import attempt_id
 
 START_MARGIN_S = 0.15
@@ -31,18 +33,22 @@ RETRIED = frozenset({"load", "soak", "regression", "search", "telemetry"})
 class Seen:
     """What the leader knows beside the journal.
 
-    `fleet`: cards of live workers. `busy`: engine slots taken by other campaigns. `leases`: attempt ->
+    `fleet`: cards of live workers. `rules`: what every worker must meet. `busy`: engine slots taken by other
+    campaigns; `held_by`: worker -> ids of these campaigns. `leases`: attempt ->
     common time of its last renewal. `seqs`: attempt -> last snapshot folded without a hole. `rows_done`:
-    activity -> golden rows already judged. `breach`: why an `abort_if` holds, or "". `leading_since_s`:
-    since when leases can be trusted.
+    activity -> golden rows already judged. `breach`: why an `abort_if` holds, or "". `halted`: the red
+    button, where it ends this campaign. `leading_since_s`: since when leases can be trusted.
     """
 
     fleet: tuple[f.WorkerCard, ...] = ()
+    rules: Rules = ANYTHING_GOES
     busy: Mapping[str, int] = field(default_factory=dict)
+    held_by: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     leases: Mapping[str, float] = field(default_factory=dict)
     seqs: Mapping[str, int] = field(default_factory=dict)
     rows_done: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     breach: str = ""
+    halted: Press | None = None
     leading_since_s: float = 0.0
 
 
@@ -120,13 +126,15 @@ def _placements(state: State, plan: Plan, phase: PhasePlan, seen: Seen, now_s: f
     fleet = heard_since_loss(state, seen.fleet)
     fresh = [activity for activity in phase.activities if (activity.key, 0) not in state.shards]
     if fresh:
-        placement = place_phase(fresh, fleet, busy=busy, seed=plan.seed)
+        placement = place_phase(fresh, fleet, busy=busy, seed=plan.seed, rules=seen.rules)
         yield from (_placed(state, phase, seen, assignment, now_s) for assignment in placement.assignments)
         return
     for activity in phase.activities:
         wants = list(_wants(state, activity, now_s))
         if wants:
-            for assignment in place_again(activity, wants, fleet, busy=busy, seed=plan.seed):
+            for assignment in place_again(
+                activity, wants, fleet, busy=busy, seed=plan.seed, rules=seen.rules
+            ):
                 if activity.needs_engine:
                     busy[assignment.worker] += 1
                 yield _placed(state, phase, seen, assignment, now_s)
@@ -225,18 +233,32 @@ def _stops(state: State) -> Iterator[Tell]:
 
 
 def _reason_to_abort(state: State, plan: Plan, seen: Seen, now_s: float) -> f.Aborting | None:
-    """Why the campaign must stop now: a person, a breach, or a phase that cannot begin."""
+    """Why the campaign must stop now: a person, a halt, a breach, its time, or a phase that cannot begin."""
     if state.abort_asked is not None:
         asked = state.abort_asked
         why = f"aborted by {asked.by}" + (f": {asked.why}" if asked.why else "")
         return f.Aborting(by=asked.by, why=why, verdict="aborted", at_s=now_s)
+    if seen.halted is not None:
+        return f.Aborting(by=seen.halted.by, why=seen.halted.words(), verdict="aborted", at_s=now_s)
     if seen.breach:
         return f.Aborting(by="abort_if", why=seen.breach, verdict="fail", at_s=now_s)
     name = state.current_phase()
+    if state.submitted is not None and 0 < state.submitted.max_time_s < now_s - state.submitted.at_s:
+        where = f"in phase {name}" if name is not None else "between phases"
+        why = f"stopped by --max-time {_span(state.submitted.max_time_s)}, {where}"
+        return f.Aborting(by="max-time", why=why, verdict="invalid", at_s=now_s)
     if name is None:
         return None
     why = _cannot_begin(state, plan, plan.phase(name), seen, now_s)
     return f.Aborting(by="shakeout", why=why, verdict="invalid", at_s=now_s) if why else None
+
+
+def _span(value_s: float) -> str:
+    """A duration as campaign files write it: 600 s are 10m."""
+    for unit, unit_s in (("h", 3600), ("m", 60)):
+        if value_s >= unit_s and not value_s % unit_s:
+            return f"{value_s / unit_s:g}{unit}"
+    return f"{value_s:g}s"
 
 
 def _cannot_begin(state: State, plan: Plan, phase: PhasePlan, seen: Seen, now_s: float) -> str:
@@ -269,7 +291,14 @@ def _unmet(state: State, plan: Plan, phase: PhasePlan, seen: Seen) -> list[str]:
     ]
     if waiting:
         return sorted(set(waiting))
-    placement = place_phase(phase.activities, seen.fleet, busy=seen.busy, seed=plan.seed)
+    placement = place_phase(
+        phase.activities,
+        seen.fleet,
+        busy=seen.busy,
+        seed=plan.seed,
+        rules=seen.rules,
+        held_by=seen.held_by,
+    )
     return list(placement.unmet) or ["its workers were lost before they were ready"]
 
 

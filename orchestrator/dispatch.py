@@ -1,4 +1,4 @@
-"""Celery as the coordinator sees it: a task into one chosen worker's own queue, and nothing else."""
+"""Celery as the coordinator sees it: a signed task into one chosen worker's own queue, and nothing else."""
 
 from collections.abc import Callable
 
@@ -10,20 +10,24 @@ from redis import ConnectionError as AwayError
 
 from workers.contract import names
 from workers.contract.broker import celery_settings
+from workers.contract.signing import NO_KEYS, Keys
 from workers.contract.spec import ShardTask
+from workers.contract.trust import sign_task
 
 Sender = Callable[[ShardTask], None]
 
 
-def sender(broker: str) -> Sender:
-    """What puts a shard's task into its worker's queue; sending twice is harmless, only one claim succeeds.
+def sender(broker: str, keys: Keys = NO_KEYS) -> Sender:
+    """What signs a shard's task and puts it into its worker's queue.
+
+    Sending twice is harmless, only one claim succeeds.
 
     It raises redis.ConnectionError while Redis is away.
     """
     app = Celery("shakeout", set_as_current=False)
     app.conf.update(celery_settings(broker))
     app.conf.update(task_serializer="json", accept_content=["json"], task_ignore_result=True)
-    return lambda task: _send(app, task)
+    return lambda task: _send(app, sign_task(task, keys=keys))
 
 
 def _send(app: Celery, task: ShardTask) -> None:
@@ -32,7 +36,7 @@ def _send(app: Celery, task: ShardTask) -> None:
             names.TASK.format(kind=task.kind),
             args=[msgspec.to_builtins(task)],
             queue=worker_direct(task.worker),  # type: ignore[arg-type]  # a Queue is what declares it
-            task_id=f"{task.campaign}/{task.attempt}",
+            task_id=names.task_id(task.campaign, task.attempt),
             shadow=f"{task.campaign} / {task.activity} / shard {task.shard + 1} of {task.of}",
             retry=False,
             ignore_result=True,

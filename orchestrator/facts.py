@@ -69,6 +69,7 @@ class State:
     """Everything that the journal says of one campaign so far.
 
     `shards`: (activity, shard) -> ids of its attempts in order. `faults`: attempt -> its steps in order.
+    `refusals`: what was said and does not count.
     """
 
     submitted: f.Submitted | None = None
@@ -76,7 +77,9 @@ class State:
     attempts: dict[str, Attempt] = field(default_factory=dict)
     shards: dict[tuple[str, int], tuple[str, ...]] = field(default_factory=dict)
     faults: dict[str, tuple[f.FaultSeen, ...]] = field(default_factory=dict)
+    accepted: f.Accepted | None = None
     notes: tuple[f.Noted, ...] = ()
+    refusals: tuple[f.Refused | f.TaskRefused, ...] = ()
     abort_asked: f.AbortAsked | None = None
     aborting: f.Aborting | None = None
     ended: f.Ended | None = None
@@ -105,6 +108,10 @@ def fold(state: State, fact: f.Fact) -> State:
             return replace(state, abort_asked=state.abort_asked or fact)
         case f.Noted():
             return replace(state, notes=(*state.notes, fact))
+        case f.Accepted():
+            return replace(state, accepted=state.accepted or fact)
+        case f.Refused() | f.TaskRefused():
+            return replace(state, refusals=(*state.refusals, fact))
         case f.Aborting():
             return replace(state, aborting=state.aborting or fact)
         case f.Ended():

@@ -2,10 +2,13 @@
 
 import hashlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 import redis
 
+from orchestrator.campaign.files import is_url
 from orchestrator.campaign.models import (
     Campaign,
     FileData,
@@ -16,11 +19,11 @@ from orchestrator.campaign.models import (
     Target,
 )
 from orchestrator.errors import UsageError
+from orchestrator.urls import CHUNK_BYTES, chunks
 from workers.contract import names
 
-CHUNK_BYTES = 1024 * 1024
 MOST_BYTES = 64 * 1024 * 1024
-"""Larger files travel by an fsspec URL, not through Redis."""
+"""Larger files are fetched by every worker from their URL, not through Redis."""
 KEPT_S = 48 * 3600
 
 
@@ -47,24 +50,63 @@ def _paths(campaign: Campaign) -> Iterator[str]:
 def store_files(client: redis.Redis, base: Path, paths: tuple[str, ...]) -> dict[str, tuple[str, int]]:
     """Put each file into Redis under its sha256, unless it is there; returns path -> (sha256, size).
 
-    Raises UsageError for one that is too large to go through Redis.
+    One that is too large for Redis is only read, where its path is a URL: workers fetch it from there, and
+    hold it against the sha256. Raises UsageError for a large one without a URL, and for one that cannot be
+    read.
     """
-    stored: dict[str, tuple[str, int]] = {}
-    for path in paths:
-        body = (base / path).read_bytes()
-        if len(body) > MOST_BYTES:
+    return {path: _store(client, base, path) for path in paths}
+
+
+@contextmanager
+def local_copy(base: Path, path: str) -> Iterator[Path]:
+    """The file on this machine, while it is looked at; fetched where its path is a URL. Raises UsageError."""
+    if not is_url(path):
+        yield base / path
+        return
+    with NamedTemporaryFile(prefix="shakeout-") as file:
+        for chunk in _chunks(base, path):
+            file.write(chunk)
+        file.flush()
+        yield Path(file.name)
+
+
+def _store(client: redis.Redis, base: Path, path: str) -> tuple[str, int]:
+    digest = hashlib.sha256()
+    size = 0
+    kept: list[bytes] = []
+    for chunk in _chunks(base, path):
+        digest.update(chunk)
+        size += len(chunk)
+        if size <= MOST_BYTES:
+            kept.append(chunk)
+        elif not is_url(path):
             limit = MOST_BYTES // 2**20
             raise UsageError(
-                f"{path}: {len(body) / 2**20:.0f} MiB; up to {limit} MiB go through Redis, say a URL"
+                f"{path} is larger than {limit} MiB, the most that goes through Redis: put it where all "
+                "workers can fetch it, and say its URL (s3://..., https://..., file:///mounted/everywhere)"
             )
-        sha256 = hashlib.sha256(body).hexdigest()
-        key = names.file_chunks(sha256)
-        if not client.exists(key):
-            pipe = client.pipeline(transaction=True)
-            pipe.delete(key)
-            for start in range(0, max(len(body), 1), CHUNK_BYTES):
-                pipe.rpush(key, body[start : start + CHUNK_BYTES])
-            pipe.expire(key, KEPT_S)
-            pipe.execute()
-        stored[path] = (sha256, len(body))
-    return stored
+    sha256 = digest.hexdigest()
+    key = names.file_chunks(sha256)
+    if size > MOST_BYTES:
+        return sha256, size
+    if not client.expire(key, KEPT_S):
+        pipe = client.pipeline(transaction=True)
+        pipe.delete(key)
+        for chunk in kept or [b""]:
+            pipe.rpush(key, chunk)
+        pipe.expire(key, KEPT_S)
+        pipe.execute()
+    return sha256, size
+
+
+def _chunks(base: Path, path: str) -> Iterator[bytes]:
+    """The file in pieces of 1 MiB at most. Raises UsageError."""
+    try:
+        if is_url(path):
+            yield from chunks(path)
+            return
+        with (base / path).open("rb") as file:
+            while piece := file.read(CHUNK_BYTES):
+                yield piece
+    except OSError as error:
+        raise UsageError(f"file {path} cannot be read: {error.strerror or error}") from error

@@ -2,12 +2,11 @@
 
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from orchestrator.aggregate.evidence import fault_spans, sent_and_failed
 from orchestrator.aggregate.totals import ActivityTotals
 from orchestrator.facts import Phase, State
-from orchestrator.live_slos import LiveSlo, SloWatch
+from orchestrator.live_slos import SloWatch
+from orchestrator.live_view import LiveActivity, LiveSlo, LiveView, encode_live
 from orchestrator.plan import ActivityPlan
 from workers.contract.sketch import EMPTY, merge_all
 from workers.contract.snapshot import JUDGED, WARMUP
@@ -17,46 +16,6 @@ if TYPE_CHECKING:
 
 RECENT_S = 10
 """Rates and percentiles shown live are of so many past seconds."""
-
-
-class LiveActivity(msgspec.Struct, frozen=True):
-    """One activity now.
-
-    `share`: of its schedule or cases, 0..1; `state`: waiting, running, over, ...; times in s.
-    """
-
-    key: str
-    kind: str
-    state: str
-    share: float
-    shards: int
-    sent: int
-    ok: int
-    failed: int
-    rate_per_s: float
-    p50_s: float | None
-    p99_s: float | None
-    note: str = ""
-    slos: tuple[LiveSlo, ...] = ()
-
-
-class LiveView(msgspec.Struct, frozen=True):
-    """One campaign now."""
-
-    campaign: str
-    at_s: float
-    phase: str
-    phase_number: int
-    phases: int
-    elapsed_s: float
-    activities: tuple[LiveActivity, ...]
-    verdicts: dict[str, str]
-    aborting: str = ""
-    verdict: str = ""
-
-
-encode_live = msgspec.json.Encoder().encode
-decode_live = msgspec.json.Decoder(LiveView).decode
 
 
 def live_view(run: "CampaignRun", now_s: float, watch: SloWatch) -> bytes:

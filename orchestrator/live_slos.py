@@ -8,10 +8,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from orchestrator.aggregate.evidence import fault_spans
-from orchestrator.slo.evidence import CaseCounts, Evidence, Judgement, Second, SeriesSum, Verdict
+from orchestrator.live_view import LiveSlo
+from orchestrator.slo.evidence import CaseCounts, Evidence, Judgement, Second, SeriesSum
 from orchestrator.slo.expressions import Comparison, Expression
 from orchestrator.slo.judge import judge
 from orchestrator.slo.words import quantity
@@ -28,14 +27,6 @@ EVERY_S = 2.0
 STEP_S = 0.02
 MOST_SHARE = 0.05
 """Judging 8 h takes 0.1 s an SLO here: it is done in steps, and the leader has at least 95% of its time."""
-
-
-class LiveSlo(msgspec.Struct, frozen=True):
-    """One SLO so far; `seen`: the observed value with its unit, empty where there is none yet."""
-
-    slo: str
-    verdict: Verdict
-    seen: str
 
 
 @dataclass(slots=True)

@@ -26,6 +26,8 @@ import redis
 from orchestrator.campaign.models import Campaign, Demo, Target
 from orchestrator.errors import ShakeoutError
 from orchestrator.store import Store
+from workers.contract.signing import Key, Keys
+from workers.contract.trust import KEY_VARIABLE, SECRET_VARIABLES
 
 READY_WITHIN_S = 30.0
 """Workers import Celery and warm their engines: 3 s here, more on a busy machine."""
@@ -55,13 +57,14 @@ class Part:
 
 @dataclass(slots=True)
 class Fleet:
-    """`broker`: address with password. `urls`: demo target -> its url.
+    """`broker`: address with password. `keys`: made for this run. `urls`: demo target -> its url.
 
     `parts` in the order of their start.
     """
 
     work: Path
-    broker: str = ""
+    broker: str = field(default="", repr=False)
+    keys: Keys = field(default_factory=lambda: Keys((Key(secrets.token_hex(32), "run"),)))
     urls: dict[str, str] = field(default_factory=dict)
     parts: list[Part] = field(default_factory=list)
     probed_at: float = 0.0
@@ -126,7 +129,7 @@ def start_fleet(
     try:
         _start_valkey(fleet)
         demo_pid = _start_demo_targets(fleet, campaign, seed)
-        environment = {**os.environ, "SHAKEOUT_BROKER": fleet.broker}
+        environment = _secret(fleet)
         _start(fleet, "coordinator", _coordinator(folder), environment)
         for number in range(1, workers + 1):
             _start_worker(fleet, number, slots=slots, allow=allow, environment=environment, demo_pid=demo_pid)
@@ -154,6 +157,17 @@ def unwritable(folder: Path, *, size_bytes: int = 4096) -> str:
         with suppress(OSError):
             probe.unlink(missing_ok=True)
     return ""
+
+
+def _secret(fleet: Fleet) -> dict[str, str]:
+    """Environment of those who speak to Valkey: this run's address and key, and no other fleet's."""
+    (key,) = fleet.keys.keys
+    return {**_open(), "SHAKEOUT_BROKER": fleet.broker, KEY_VARIABLE: f"{key.name}={key.secret}"}
+
+
+def _open() -> dict[str, str]:
+    """Environment of the others: no secrets of a fleet that was set up for the user's own commands."""
+    return {name: value for name, value in os.environ.items() if name not in SECRET_VARIABLES}
 
 
 def _coordinator(folder: Path) -> list[str]:
@@ -204,7 +218,7 @@ def _start_valkey(fleet: Fleet) -> None:
             )
         )
         fleet.broker = f"redis://:{password}@127.0.0.1:{port}/0"
-        part = _start(fleet, "Valkey", [str(valkey_binary()), "-"], os.environ, stdin=config)
+        part = _start(fleet, "Valkey", [str(valkey_binary()), "-"], _open(), stdin=config)
         if _answers(fleet.broker, part):
             return
         # the port may have been taken between looking and binding: try another
@@ -229,7 +243,7 @@ def _start_demo_targets(fleet: Fleet, campaign: Campaign, seed: int) -> int | No
     for name, target in campaign.targets.items():
         if not isinstance(target, Target) or target.demo is None:
             continue
-        part = _start(fleet, f"demo target {name}", _demo_argv(target.demo, target.model, seed), os.environ)
+        part = _start(fleet, f"demo target {name}", _demo_argv(target.demo, target.model, seed), _open())
         fleet.urls[name] = _listening(fleet, part)
         first = first or part.process.pid
     return first

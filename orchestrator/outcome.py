@@ -16,7 +16,8 @@ class Outcome:
     """Everything that a report tells.
 
     `id`: the campaign's run id. `phases`: results in the file's order, of skipped phases too. `journal`:
-    every fact with its place. `fleet`: cards of the workers that took part.
+    every fact with its place. `fleet`: cards of the workers that took part. `flower`: the fleet's Flower, ""
+    where none ran.
     """
 
     id: str
@@ -29,3 +30,4 @@ class Outcome:
     fleet: tuple[WorkerCard, ...]
     started_s: float
     ended_s: float
+    flower: str = ""

@@ -5,12 +5,11 @@ nothing for a phase: a load that starts with half of its shards would be another
 """
 
 import heapq
-import math
-import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from orchestrator.plan import LEAST_PER_SHARD_PER_S, ActivityPlan, Where
+from orchestrator.eligible import ANYTHING_GOES, NOBODY, Rules, Taken, nobody_fits, select, too_few_slots
+from orchestrator.plan import LEAST_PER_SHARD_PER_S, ActivityPlan
 from workers.contract.facts import WorkerCard
 from workers.contract.schedule import OpenArrivals, peak_per_s
 
@@ -66,30 +65,6 @@ class _Room:
         return self.given.get(worker, 0), -self.free[worker], worker
 
 
-def select(where: Where, fleet: Sequence[WorkerCard], *, seed: int, activity: str) -> tuple[WorkerCard, ...]:
-    """The workers that an activity's `where` means: ordered by name, cut by seed to `at_most` hosts."""
-    fitting = sorted((card for card in fleet if not misses(where, card)), key=lambda card: card.worker)
-    if where.at_most_hosts is None and where.at_most_share is None:
-        return tuple(fitting)
-    hosts = sorted({card.host for card in fitting})
-    most = where.at_most_hosts
-    if where.at_most_share is not None:
-        most = max(1, math.floor(where.at_most_share * len(hosts)))
-    chosen = set(random.Random(f"{seed}/{activity}").sample(hosts, min(most or 1, len(hosts))))
-    return tuple(card for card in fitting if card.host in chosen)
-
-
-def misses(where: Where, card: WorkerCard) -> list[str]:
-    """What of `where` a worker does not meet, in plain words; empty where it fits."""
-    missing = ["is draining"] if card.draining else []
-    missing += [f"has no label {label}" for label in where.labels if label not in card.labels]
-    if where.hosts and card.host not in where.hosts:
-        missing.append(f"is on host {card.host}")
-    if len(card.gpus) < where.gpus:
-        missing.append(f"has {len(card.gpus)} of {where.gpus} GPUs")
-    return missing
-
-
 def shard_count(activity: ActivityPlan, selected: int) -> int:
     """How many shards an activity is split into over `selected` workers; chaos and telemetry: hosts."""
     if not activity.needs_engine:
@@ -108,23 +83,27 @@ def place_phase(
     *,
     busy: Mapping[str, int],
     seed: int,
+    rules: Rules = ANYTHING_GOES,
+    held_by: Mapping[str, Sequence[str]] = NOBODY,
 ) -> Placement:
-    """Place every shard of a phase, or say what keeps it from being placed."""
+    """Place every shard of a phase, or say what keeps it from being placed.
+
+    `busy`: worker -> its slots that are taken; `held_by`: worker -> ids of the campaigns that took them.
+    """
     room = _Room({card.worker: card.slots - busy.get(card.worker, 0) for card in fleet})
     assignments: list[Assignment] = []
     unmet: list[str] = []
     for activity in activities:
-        selected = select(activity.where, fleet, seed=seed, activity=activity.key)
+        selected = select(activity.where, fleet, seed=seed, activity=activity.key, rules=rules)
         if not selected:
-            unmet.append(_nobody(activity, fleet))
+            unmet.append(nobody_fits(activity, fleet, rules))
             continue
         wants = _all_shards(activity, selected)
-        of = len(wants)
+        taken = Taken(dict(room.free), sum(room.given.get(card.worker, 0) for card in selected), held_by)
         found = _place(activity, wants, selected, room)
-        if len(found) < of:
-            free = sum(max(0, room.free[card.worker]) for card in selected) + len(found)
+        if len(found) < len(wants):
             unmet.append(
-                f"{activity.key}: {of} shards need {of} slots, {free} are free on {len(selected)} workers"
+                too_few_slots(activity, len(wants), selected=selected, fleet=fleet, rules=rules, taken=taken)
             )
         assignments.extend(found)
     return Placement(unmet=tuple(unmet)) if unmet else Placement(tuple(assignments))
@@ -147,12 +126,12 @@ def place_again(
     *,
     busy: Mapping[str, int],
     seed: int,
+    rules: Rules = ANYTHING_GOES,
 ) -> tuple[Assignment, ...]:
     """Places for shards that lost theirs, as far as there is room; the rest waits for a worker to come."""
     room = _Room({card.worker: card.slots - busy.get(card.worker, 0) for card in fleet})
-    return tuple(
-        _place(activity, wants, select(activity.where, fleet, seed=seed, activity=activity.key), room)
-    )
+    selected = select(activity.where, fleet, seed=seed, activity=activity.key, rules=rules)
+    return tuple(_place(activity, wants, selected, room))
 
 
 def _place(
@@ -210,13 +189,3 @@ def _by_hosts(
         if card is not None:
             taken.add(card.host)
             yield want, card
-
-
-def _nobody(activity: ActivityPlan, fleet: Sequence[WorkerCard]) -> str:
-    """Why no worker fits, and who came nearest."""
-    need = activity.where.describe()
-    if not fleet:
-        return f"{activity.key}: no worker is alive (needs {need})"
-    nearest = min(fleet, key=lambda card: (len(misses(activity.where, card)), card.worker))
-    why = ", ".join(misses(activity.where, nearest))
-    return f"{activity.key}: no worker with {need}; nearest is {nearest.worker}, which {why}"

@@ -3,7 +3,7 @@
 Nothing here is an error: what an assumed fleet lacks, and what this version cannot run, is listed.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -12,8 +12,9 @@ from orchestrator.campaign.checks.walk import observed
 from orchestrator.campaign.models import Activity, Campaign, ChaosActivity, Phase, SearchActivity, Target
 from orchestrator.decidable import Judged, SloPreview, level_preview, slo_preview
 from orchestrator.decide import RESUME_MARGIN_S
+from orchestrator.eligible import Standing, select
 from orchestrator.offered import Offer, offer_of, rates
-from orchestrator.placement import Assignment, place_phase, select
+from orchestrator.placement import Assignment, Placement, place_phase
 from orchestrator.plan import ActivityPlan, PhasePlan, Plan, plan_of
 from orchestrator.slo.words import seconds as in_words
 from orchestrator.unfinished import unfinished
@@ -92,8 +93,9 @@ class CostPreview:
 class Preview:
     """A whole campaign; `requests` leaves out what only the run can tell, and is not exact then.
 
-    `lost_worker_gap_s`: for how long nobody offers the arrivals of a worker that is lost. `unmet`: needs that
-    the assumed workers do not meet. `unfinished`: parses and plans, does not run in this version.
+    `lost_worker_gap_s`: for how long nobody offers the arrivals of a worker that is lost. `fleet_is_live`:
+    the workers are there, not assumed; `slots_taken`: of them, by other campaigns. `unmet`: needs that they
+    do not meet. `unfinished`: parses and plans, does not run in this version.
     """
 
     campaign: str
@@ -107,19 +109,41 @@ class Preview:
     slos: tuple[SloPreview, ...]
     cost: CostPreview | None
     fleet: tuple[WorkerCard, ...]
+    fleet_is_live: bool
+    slots_taken: int
     unmet: tuple[str, ...]
     unfinished: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class _Ground:
+    """What every phase is planned on."""
+
+    campaign: Campaign
+    plan: Plan
+    fleet: Sequence[WorkerCard]
+    standing: Standing
+    cases: Mapping[str, int]
+
+
 def preview_of(
-    campaign: Campaign, *, seed: int, fleet: Sequence[WorkerCard], cases: Mapping[str, int]
+    campaign: Campaign,
+    *,
+    seed: int,
+    fleet: Sequence[WorkerCard],
+    cases: Mapping[str, int],
+    standing: Standing | None = None,
 ) -> Preview:
-    """What the campaign would do on a fleet. `cases`: activity key -> golden cases, repeats included."""
+    """What the campaign would do on a fleet. `cases`: activity key -> golden cases, repeats included.
+
+    `standing`: of a live fleet; None where the fleet is assumed.
+    """
     plan = plan_of(campaign, seed=seed)
+    ground = _Ground(campaign, plan, fleet, standing or Standing(), cases)
     phases: list[PhasePreview] = []
     starts_s = 0.0
     for model, phase in zip(campaign.phases, plan.phases, strict=True):
-        phases.append(_phase(model, phase, plan, campaign, starts_s=starts_s, fleet=fleet, cases=cases))
+        phases.append(_phase(model, phase, ground, starts_s=starts_s))
         starts_s += phases[-1].duration_s
     return Preview(
         campaign=campaign.campaign,
@@ -137,8 +161,10 @@ def preview_of(
         ),
         cost=_cost(campaign, starts_s),
         fleet=tuple(fleet),
+        fleet_is_live=standing is not None,
+        slots_taken=sum(ground.standing.busy.get(card.worker, 0) for card in fleet),
         unmet=tuple(f"{one.name}: {unmet}" for one in phases for unmet in one.unmet),
-        unfinished=unfinished(campaign),
+        unfinished=(*unfinished(campaign), *(_demos(campaign) if standing is not None else ())),
     )
 
 
@@ -167,15 +193,29 @@ def lost_worker_gap_s(plan: Plan) -> float:
     return max(plan.fence_s + FENCE_MARGIN_S, LEASE_S + RESUME_MARGIN_S)
 
 
-def _phase(
-    model: Phase, phase: PhasePlan, plan: Plan, campaign: Campaign, *,
-    starts_s: float, fleet: Sequence[WorkerCard], cases: Mapping[str, int],
-) -> PhasePreview:  # fmt: skip
+def _place(activities: Sequence[ActivityPlan], ground: _Ground) -> Placement:
+    return place_phase(
+        activities,
+        ground.fleet,
+        busy=ground.standing.busy,
+        seed=ground.plan.seed,
+        rules=ground.standing.rules,
+        held_by=ground.standing.held_by,
+    )
+
+
+def _phase(model: Phase, phase: PhasePlan, ground: _Ground, *, starts_s: float) -> PhasePreview:
+    plan, campaign, cases = ground.plan, ground.campaign, ground.cases
     placed: dict[str, list[Assignment]] = {}
-    unmet = place_phase(phase.activities, fleet, busy={}, seed=plan.seed).unmet
+    unmet = _place(phase.activities, ground).unmet
     # a phase is placed whole or not at all; who would run the rest of it is worth knowing all the same
-    fitting = [one for one in phase.activities if select(one.where, fleet, seed=plan.seed, activity=one.key)]
-    for assignment in place_phase(fitting, fleet, busy={}, seed=plan.seed).assignments:
+    rules = ground.standing.rules
+    fitting = [
+        one
+        for one in phase.activities
+        if select(one.where, ground.fleet, seed=plan.seed, activity=one.key, rules=rules)
+    ]
+    for assignment in _place(fitting, ground).assignments:
         placed.setdefault(assignment.activity, []).append(assignment)
     pairs = list(zip(model.activities, phase.activities, strict=True))
     activities = tuple(
@@ -290,6 +330,13 @@ def _cost(campaign: Campaign, duration_s: float) -> CostPreview | None:
         return None
     prices, hours = campaign.prices, duration_s / HOUR_S
     return CostPreview(prices.machine_hour * prices.machines * hours, prices.currency, prices.machines, hours)
+
+
+def _demos(campaign: Campaign) -> Iterator[str]:
+    """Targets that only `run` starts."""
+    for name, target in campaign.targets.items():
+        if isinstance(target, Target) and target.demo is not None:
+            yield f"targets.{name}: demo (on a fleet; say --set targets.{name}.url=http://HOST:PORT)"
 
 
 def _waits_for(campaign: Campaign, phase: str) -> str:

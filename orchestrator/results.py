@@ -2,24 +2,30 @@
 
 import json
 import posixpath
-import secrets
+from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
-import fsspec
 import msgspec
 
+from orchestrator import urls
 from orchestrator.campaign.models import Campaign
-from orchestrator.outcome import Outcome
 from orchestrator.report.masking import masked_set, masked_text
 from workers.contract import facts as f
+from workers.contract.broker import masked
 from workers.contract.facts import encode_fact
 
+if TYPE_CHECKING:
+    from orchestrator.outcome import Outcome
+
+REPORT = "report.json"
 ERROR = "error.txt"
 """Name of the result of a campaign whose results could not be made or written: why not."""
-
+LEFT_OUT = "left-out.txt"
+"""Name of the result that names those which are too large for Redis, and where they are."""
+MOST_BYTES = 16 * 1024 * 1024
+"""A larger result stays at the runs URL alone: Redis holds a day's campaigns in memory."""
 
 MARKER = ".shakeout"
 _WRITER = ThreadPoolExecutor(1, thread_name_prefix="results")
@@ -41,31 +47,32 @@ class Results:
 
     def marker(self) -> str:
         """What the leader wrote here, "" where nothing is: a standby must find it too."""
-        system, path = _at(posixpath.join(self.runs, MARKER))
         try:
-            return bytes(system.cat_file(path)).decode()
+            return urls.get(posixpath.join(self.runs, MARKER)).decode()
         except OSError:
             return ""
 
     def mark(self, marker: str) -> None:
-        """Say which fleet's leader writes here. Raises OSError."""
-        self._put(posixpath.join(self.runs, MARKER), marker.encode())
+        """Say which fleet's leader writes here. Raises OSError, UsageError."""
+        urls.put(posixpath.join(self.runs, MARKER), marker.encode())
+
+    def has_report(self, campaign: str) -> bool:
+        """Whether a campaign's report stands already. Raises OSError."""
+        return urls.exists(posixpath.join(self.place(campaign), REPORT))
 
     def put_part(self, campaign: str, name: str, body: bytes) -> None:
         """Write an interval's part; whoever reads it sees all of it or nothing."""
-        self._put(posixpath.join(self.place(campaign), "parts", name), body)
+        urls.put(posixpath.join(self.place(campaign), "parts", name), body)
 
     def part(self, campaign: str, name: str) -> bytes:
         """Read a part back. Raises FileNotFoundError."""
-        system, path = _at(posixpath.join(self.place(campaign), "parts", name))
-        body: bytes = system.cat_file(path)
-        return body
+        return urls.get(posixpath.join(self.place(campaign), "parts", name))
 
-    def start_write(self, outcome: Outcome) -> "Future[dict[str, bytes]]":
+    def start_write(self, outcome: "Outcome") -> "Future[dict[str, bytes]]":
         """`write` in a thread beside, one campaign after the other."""
         return _WRITER.submit(self.write, outcome)
 
-    def write(self, outcome: Outcome) -> dict[str, bytes]:
+    def write(self, outcome: "Outcome") -> dict[str, bytes]:
         """Make and write every result of an ended campaign.
 
         Returns those small enough to stay in Redis, by name.
@@ -91,40 +98,39 @@ class Results:
             "report.md": render_markdown(report).encode(),
             "intervals.parquet": intervals_parquet(outcome),
             # the last: where it stands, all results do
-            "report.json": json.dumps(report, indent=1, ensure_ascii=False).encode(),
+            REPORT: json.dumps(report, indent=1, ensure_ascii=False).encode(),
         }
         for name, body in files.items():
-            self._put(posixpath.join(self.place(outcome.id), name), body)
-        return files
+            urls.put(posixpath.join(self.place(outcome.id), name), body)
+        return _small_enough(files, place=self.place(outcome.id))
 
     def drop_parts(self, campaign: str) -> None:
         """Parts have served once the campaign has left Redis; until then a successor may need them."""
-        system, path = _at(posixpath.join(self.place(campaign), "parts"))
-        if system.exists(path):
-            system.rm(path, recursive=True)
+        urls.remove_folder(posixpath.join(self.place(campaign), "parts"))
 
-    def _put(self, url: str, body: bytes) -> None:
-        system, path = _at(url)
-        system.makedirs(posixpath.dirname(path), exist_ok=True)
-        new = f"{path}.{secrets.token_hex(4)}.new"  # a leader that stalled may write the same file
-        try:
-            system.pipe_file(new, body)
-            system.mv(new, path)
-        except OSError:
-            with suppress(OSError):
-                system.rm(new)
-            raise
+
+def _small_enough(files: Mapping[str, bytes], *, place: str) -> dict[str, bytes]:
+    """What may stay in Redis for a day; what is too large for that is named in LEFT_OUT."""
+    kept = {name: body for name, body in files.items() if len(body) <= MOST_BYTES or name == REPORT}
+    left_out = [
+        f"{name}: {len(body) / 2**20:.0f} MiB, only at {masked(posixpath.join(place, name))}\n"
+        for name, body in files.items()
+        if name not in kept
+    ]
+    return kept | ({LEFT_OUT: "".join(left_out).encode()} if left_out else {})
 
 
 def _shown(fact: f.Fact, campaign: Campaign) -> f.Fact:
-    """A fact as it may leave the fleet: literal header values and passwords in urls are masked."""
-    if not isinstance(fact, f.Submitted):
-        return fact
-    sets = tuple(masked_set(one, campaign) for one in fact.sets)
-    return msgspec.structs.replace(fact, text=masked_text(fact.text, campaign), sets=sets)
+    """A fact as it may leave the fleet: literal header values and passwords in urls are masked.
 
-
-def _at(url: str) -> tuple[Any, str]:
-    """The file system behind a URL (a plain path is local) and the path in it."""
-    system, path = fsspec.core.url_to_fs(url)
-    return system, str(path)
+    By the hash of the whole text somebody could try what was masked.
+    """
+    match fact:
+        case f.Submitted():
+            sets = tuple(masked_set(one, campaign) for one in fact.sets)
+            text = masked_text(fact.text, campaign)
+            return msgspec.structs.replace(fact, text=text, sets=sets, signature="")
+        case f.Accepted():
+            return msgspec.structs.replace(fact, submission="", signature="")
+        case _:
+            return fact

@@ -39,11 +39,19 @@ Files = Mapping[str, tuple[str, int]]
 
 
 def spec_of(
-    activity: ActivityPlan, campaign: Campaign, *, run: str, seed: int, files: Files, urls: Mapping[str, str]
+    activity: ActivityPlan,
+    campaign: Campaign,
+    *,
+    run: str,
+    seed: int,
+    files: Files,
+    urls: Mapping[str, str],
+    cases: int = 0,
 ) -> ActivitySpec:
     """The spec of one activity.
 
-    `run`: the campaign's id; `urls`: target -> url of a demo target that was started.
+    `run`: the campaign's id; `urls`: target -> url of a demo target that was started; `cases`: how many
+    golden cases will be asked, repeats included.
     """
     keys = activity_keys(campaign)
     model, phase = next(
@@ -53,18 +61,8 @@ def spec_of(
         if keys[phase.name, one.name] == activity.key
     )
     if isinstance(model, ChaosActivity):
-        assert model.fault is not None  # noqa: S101  # compositions do not run yet, and are refused before
-        match = None if model.match is None else model.match.model_dump(exclude_none=True)
-        return ChaosSpec(
-            campaign=run,
-            phase=phase.name,
-            activity=activity.key,
-            fault=model.fault,
-            options=dict(model.with_),
-            match=match,
-            at_s=model.at,
-            for_s=model.for_ or 0.0,
-            fence_s=campaign.on_lost_coordinator,
+        return _fault_spec(
+            model, run=run, phase=phase.name, activity=activity.key, fence_s=campaign.on_lost_coordinator
         )
     assert isinstance(model, LoadActivity | SoakActivity | RegressionActivity)  # noqa: S101  # others are refused
     target = campaign.targets[model.target]
@@ -89,6 +87,7 @@ def spec_of(
             seed=seed,
             fence_s=campaign.on_lost_coordinator,
             repeats=model.repeats,
+            cases=cases // model.repeats,
         )
     assert activity.arrivals is not None  # noqa: S101  # traces do not run yet
     stages = _stage_groups(activity)
@@ -106,6 +105,21 @@ def spec_of(
         tag_groups=(*tags, *stages),
         seed=seed,
         fence_s=campaign.on_lost_coordinator,
+    )
+
+
+def _fault_spec(model: ChaosActivity, *, run: str, phase: str, activity: str, fence_s: float) -> ChaosSpec:
+    assert model.fault is not None  # noqa: S101  # compositions do not run yet, and are refused before
+    return ChaosSpec(
+        campaign=run,
+        phase=phase,
+        activity=activity,
+        fault=model.fault,
+        options=dict(model.with_),
+        match=None if model.match is None else model.match.model_dump(exclude_none=True),
+        at_s=model.at,
+        for_s=model.for_ or 0.0,
+        fence_s=fence_s,
     )
 
 

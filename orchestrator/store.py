@@ -6,6 +6,7 @@ errors; the loop around them retries.
 
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,7 @@ from workers.contract import snapshot as snap
 from workers.contract.broker import client
 from workers.contract.control import Order, encode_order
 from workers.contract.facts import Aborting, Fact, Placed, WorkerCard, decode_fact, encode_fact
+from workers.contract.trouble import is_known
 
 SNAPSHOTS_AT_ONCE = 500
 ORDERS_KEPT = 10_000
@@ -43,10 +45,16 @@ AWAY = (
     redis.exceptions.OutOfMemoryError,
 )
 """What a call raises while Redis is gone, loading, failing over or full: nothing that a campaign has done."""
+
 _LEASE_MS = round(names.LEADER_LEASE_S * 1000)
 Shard = tuple[str, int]
 """(activity, number of the shard)."""
 _CARD = msgspec.json.Decoder(WorkerCard)
+
+
+def is_away(error: BaseException) -> bool:
+    """Whether Redis, its settings or the way to it is at fault, and not what a campaign has done."""
+    return isinstance(error, AWAY) or (isinstance(error, redis.RedisError) and is_known(error))
 
 
 class NotLeadingError(Exception):
@@ -85,6 +93,11 @@ class Store:
     def run_id(self) -> str:
         """Identity of the server's process: it changes at a restart or failover."""
         return str(self.client.info("server")["run_id"])
+
+    def flower(self) -> str:
+        """Where this fleet's Flower is, as people open it; "" where none runs."""
+        said = bytes(self.client.get(names.FLOWER) or b"").decode(errors="replace")
+        return said if said.startswith(("http://", "https://")) else ""
 
     def marker(self) -> str:
         """What stands in the marker file of the leader's runs URL; "" before there was one."""
@@ -156,7 +169,8 @@ class Store:
 
     def say(self, campaign: str, *, id_: str, fact: Fact) -> bool:
         """Append a person's fact; False where it was said before."""
-        keys = [names.journal(campaign), names.fact_ids(campaign), names.claims(campaign), names.INBOX]
+        # a person's Redis user may not touch claims, and the script does not look at them then
+        keys = [names.journal(campaign), names.fact_ids(campaign), names.INBOX, names.INBOX]
         return bool(self._run("FACT", keys, [id_, encode_fact(fact), "", "", campaign]) == 1)
 
     # what there is to read
@@ -182,6 +196,15 @@ class Store:
         found = self.client.xread({names.INBOX: after}, count=1000, block=max(1, round(timeout_s * 1000)))
         return found[0][1][-1][0].decode() if found else after
 
+    def pressed(self) -> dict[bytes, bytes]:
+        """The red button's hash: the last halt and resume, as `Halts.read` takes them."""
+        found: dict[bytes, bytes] = self.client.hgetall(names.HALT)
+        return found
+
+    def is_finished(self, campaign: str) -> bool:
+        """Whether a campaign of this id has ended."""
+        return self.client.zscore(names.FINISHED, campaign) is not None
+
     def inbox_end(self) -> str:
         """The newest id of the inbox."""
         return self._newest(names.INBOX) or "0-0"
@@ -190,12 +213,26 @@ class Store:
         last = self.client.xrevrange(stream, count=1)
         return last[0][0].decode() if last else ""
 
+    def is_led(self) -> bool:
+        """Whether a coordinator leads now."""
+        return bool(self.client.exists(names.LEADER))
+
+    def cards(self) -> tuple[WorkerCard, ...]:
+        """All cards of workers that this version can read, those of the dead too, by name."""
+        found: list[WorkerCard] = []
+        for body in self.client.hvals(names.WORKERS):
+            with suppress(msgspec.DecodeError):  # one of another version must not stop all the others
+                found.append(_CARD.decode(body))
+        return tuple(sorted(found, key=lambda card: card.worker))
+
+    def unreadable_cards(self) -> tuple[str, ...]:
+        """Names of workers whose cards this version cannot read."""
+        named = {name.decode(errors="replace") for name in self.client.hkeys(names.WORKERS)}
+        return tuple(sorted(named - {card.worker for card in self.cards()}))
+
     def fleet(self, now_s: float) -> tuple[WorkerCard, ...]:
         """Cards of the workers that are alive, by name."""
-        cards = [_CARD.decode(card) for card in self.client.hvals(names.WORKERS)]
-        return tuple(
-            sorted((c for c in cards if now_s - c.seen_s < names.CARD_S), key=lambda card: card.worker)
-        )
+        return tuple(card for card in self.cards() if now_s - card.seen_s < names.CARD_S)
 
     def leases(self, campaign: str) -> dict[str, float]:
         """Attempt -> common time of its last renewal."""

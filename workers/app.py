@@ -35,6 +35,7 @@ def build(url: str) -> Celery:
         worker_hijack_root_logger=False,
         worker_redirect_stdouts=False,
         worker_cancel_long_running_tasks_on_connection_loss=False,
+        event_exchange=names.EVENTS,
         # what Flower does not read within this time it need not read at all
         event_queue_ttl=30.0,
     )
@@ -91,8 +92,12 @@ def _drain_first(draining: threading.Event) -> None:
 
 
 def _wrapped(inner: Any, draining: threading.Event) -> Callable[[int, FrameType | None], None]:
+    seen: list[int] = []
+
     def on_signal(number: int, frame: FrameType | None) -> None:
-        draining.set()
+        if not seen:  # a second signal may interrupt `set`, and would wait for its lock for ever
+            seen.append(number)
+            draining.set()
         if callable(inner):
             inner(number, frame)
 

@@ -12,11 +12,11 @@ from workers.contract.control import Start, Stop
 from workers.contract.errors import EngineError
 from workers.contract.facts import Exited, NotReady, Ready
 from workers.contract.spec import LoadSpec, RegressionSpec, ShardTask
+from workers.course import Course
 from workers.engine import watermark, wire
 from workers.leases import Authorised, Revoked
 from workers.mailbox import Event, Mailbox, Worker
 from workers.prepare import prepare
-from workers.progress import words
 from workers.supervise import EXIT_WITHIN_S, EngineHandle, Gone
 
 LOOK_EVERY_S = 0.1
@@ -55,6 +55,7 @@ class _EngineRun:
         self._task, self._spec, self._worker, self._task_id = task, spec, worker, task_id
         self._engine, self._prepare = engine, prepare
         self._tally = watermark.Tally(spec.target.timeout_s)
+        self._course = Course(spec, task)
         self._start: Start | None = None
         self._until_ns = 0
         self._prepared = self._begun = False
@@ -72,6 +73,7 @@ class _EngineRun:
             if event is not None:
                 self._take(event)
             self._look()
+        self._worker.progress.show(self._task_id, self._course.end(self._exited))
         return self._exited
 
     def _take(self, event: Event) -> None:
@@ -98,12 +100,14 @@ class _EngineRun:
         match word:
             case wire.Unready():
                 self._say(NotReady(at_s=now_s, attempt=self._task.attempt, why=word.why))
+                self._worker.progress.show(self._task_id, f"waiting, {word.why}")
             case wire.Prepared():
                 self._prepared = True
                 ready = Ready(
                     at_s=now_s, attempt=self._task.attempt, fingerprint=word.fingerprint, numpy=word.numpy
                 )
                 self._say(ready)
+                self._worker.progress.show(self._task_id, "ready")
                 self._begin()
             case wire.Taken():
                 self._pass_on(word)
@@ -140,8 +144,7 @@ class _EngineRun:
         snapshot = snapshots.decode(word.body)
         self._tally.add(snapshot)
         phase_s = time.monotonic() - self._start_ns / 1e9
-        line = words(snapshot, self._spec, phase_s=phase_s)
-        self._worker.progress.show(self._task_id, line)
+        self._worker.progress.show(self._task_id, self._course.hear(snapshot, phase_s=phase_s))
 
     def _look(self) -> None:
         """What time itself brings: the drain, a measured clock, an engine that hangs or does not halt."""

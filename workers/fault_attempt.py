@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
@@ -14,6 +15,7 @@ from workers.contract.control import Start, Stop
 from workers.contract.errors import FaultError
 from workers.contract.facts import Exited, FaultSeen, Ready
 from workers.contract.spec import ChaosSpec, ShardTask
+from workers.course import FaultCourse
 from workers.leases import Authorised, Revoked
 from workers.mailbox import Mailbox, Worker
 
@@ -28,9 +30,14 @@ def ledger(worker: Worker) -> Path:
     return worker.settings.home / "ledger"
 
 
-def run_chaos(task: ShardTask, spec: ChaosSpec, worker: Worker, mailbox: Mailbox) -> Exited:
+def run_chaos(task: ShardTask, spec: ChaosSpec, worker: Worker, *, mailbox: Mailbox, task_id: str) -> Exited:
     """Do one fault. Raises FaultError where its `match` cannot be understood."""
-    watch = _Watch(worker, mailbox, fence_s=spec.fence_s)
+    course = FaultCourse(spec)
+
+    def show() -> None:
+        worker.progress.show(task_id, course.words(worker.clock.now()))
+
+    watch = _Watch(worker, mailbox, fence_s=spec.fence_s, looked=show)
     order = FaultOrder(
         attempt=f"{task.campaign} {task.attempt}",
         name=spec.activity,
@@ -46,6 +53,8 @@ def run_chaos(task: ShardTask, spec: ChaosSpec, worker: Worker, mailbox: Mailbox
 
         def emit(event: FaultEvent) -> None:
             worker.link.say(task.campaign, _seen(event, task, worker))
+            course.hear(event)
+            show()
 
         run_fault(
             order,
@@ -64,8 +73,10 @@ def run_chaos(task: ShardTask, spec: ChaosSpec, worker: Worker, mailbox: Mailbox
 class _Watch:
     """What was heard so far: the start, and the first reason to end."""
 
-    def __init__(self, worker: Worker, mailbox: Mailbox, *, fence_s: float) -> None:
-        self._worker, self._mailbox = worker, mailbox
+    def __init__(
+        self, worker: Worker, mailbox: Mailbox, *, fence_s: float, looked: Callable[[], None]
+    ) -> None:
+        self._worker, self._mailbox, self._looked = worker, mailbox, looked
         self._until_ns = boot_ns() + round(fence_s * 1e9)
         self.authorised = False
         self.start_s: float | None = None
@@ -73,6 +84,7 @@ class _Watch:
 
     def reason(self) -> str | None:
         """Hear the news; why the fault must end now, or None."""
+        self._looked()
         while (event := self._mailbox.get(0)) is not None:
             if isinstance(event, Authorised):
                 self._until_ns, self.authorised = event.until_ns, True

@@ -1,4 +1,4 @@
-"""Data files by content: fetched once from Redis in chunks, checked, and kept in this worker's home.
+"""Data files by content: fetched once from Redis in chunks (or, large ones, from their URL), and kept here.
 
 Several workers of a host may share the folder: a file appears under its sha256 only when it is whole.
 """
@@ -7,35 +7,43 @@ import hashlib
 import os
 import time
 from pathlib import Path
+from typing import BinaryIO
 
 import redis
 
 from workers.contract import names
+from workers.contract.broker import masked, masked_in
 from workers.contract.errors import DataError
+from workers.contract.trouble import explain
 from workers.link import AGAIN_AFTER_S, AWAY
 
 FETCH_WITHIN_S = 60.0
 """64 MiB over a slow line; a phase is placed within 60 s by default."""
+DOWNLOAD_WITHIN_S = 900.0
+"""Of a file behind a URL: some GiB; meanwhile the phase waits, up to its place_within."""
+CHUNK_BYTES = 1024 * 1024
 MOST_CHUNKS = 64
 """Of 1 MiB: what Redis holds of one file at most."""
 
 
 def fetch(client: redis.Redis, sha256: str, *, folder: Path, name: str) -> Path:
-    """The file with that content, from the folder or from Redis. Raises DataError that names it by `name`."""
+    """The file with that content, from the folder, Redis or its URL.
+
+    `name`: its path or URL in the campaign file. Raises DataError, which shows no login of a URL.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / sha256
     if path.exists():
         return path
     part = folder / f"{sha256}.{os.getpid()}-{time.monotonic_ns()}.part"
+    shown = masked(name)
     try:
         found = _download(client, sha256, part=part, name=name)
         if found != sha256:
-            raise DataError(
-                f"{name}: its chunks in Redis do not add up to sha256 {sha256[:12]}...; submit it again"
-            )
+            raise DataError(f"{shown}: what came does not add up to sha256 {sha256[:12]}...; submit it again")
         part.rename(path)
     except OSError as error:
-        raise DataError(f"{name} cannot be kept in {folder}: {error.strerror}") from error
+        raise DataError(f"{shown} cannot be kept in {folder}: {error.strerror}") from error
     finally:
         part.unlink(missing_ok=True)
     return path
@@ -43,20 +51,41 @@ def fetch(client: redis.Redis, sha256: str, *, folder: Path, name: str) -> Path:
 
 def _download(client: redis.Redis, sha256: str, *, part: Path, name: str) -> str:
     """Write the chunks to `part` and return the sha256 of what came."""
-    digest = hashlib.sha256()
+    digest, shown = hashlib.sha256(), masked(name)
     until_s = time.monotonic() + FETCH_WITHIN_S
     with part.open("wb") as file:
         for place in range(MOST_CHUNKS + 1):
-            chunk = _chunk(client, names.file_chunks(sha256), place, until_s=until_s, name=name)
+            chunk = _chunk(client, names.file_chunks(sha256), place, until_s=until_s, name=shown)
+            if chunk is None and place == 0 and "://" in name:
+                return _from_url(name, file)
             if chunk is None and place == 0:
                 raise DataError(
-                    f"{name} (sha256 {sha256[:12]}...) is not in Redis: submit the campaign again"
+                    f"{shown} (sha256 {sha256[:12]}...) is not in Redis: submit the campaign again"
                 )
             if chunk is None:
                 return digest.hexdigest()
             digest.update(chunk)
             file.write(chunk)
-    raise DataError(f"{name} has more than {MOST_CHUNKS} chunks in Redis")
+    raise DataError(f"{shown} has more than {MOST_CHUNKS} chunks in Redis")
+
+
+def _from_url(url: str, file: BinaryIO) -> str:
+    """Write what is behind a URL: a file too large for Redis; its sha256. Raises DataError."""
+    import fsspec  # noqa: PLC0415  # few workers ever need it
+
+    digest = hashlib.sha256()
+    until_s = time.monotonic() + DOWNLOAD_WITHIN_S
+    try:
+        with fsspec.open(url, "rb") as source:
+            while (chunk := source.read(CHUNK_BYTES)) and time.monotonic() < until_s:
+                digest.update(chunk)
+                file.write(chunk)
+    except Exception as error:  # file systems raise whatever their libraries do
+        why = masked_in(f"{type(error).__name__}: {error}", url)
+        raise DataError(f"{masked(url)} cannot be fetched by this worker: {why}") from error
+    if chunk:
+        raise DataError(f"{masked(url)} could not be fetched within {DOWNLOAD_WITHIN_S:g} s")
+    return digest.hexdigest()
 
 
 def _chunk(client: redis.Redis, key: str, place: int, *, until_s: float, name: str) -> bytes | None:
@@ -66,7 +95,7 @@ def _chunk(client: redis.Redis, key: str, place: int, *, until_s: float, name: s
         except AWAY as error:
             if time.monotonic() > until_s:
                 raise DataError(
-                    f"{name} could not be fetched within {FETCH_WITHIN_S:g} s: {error}"
+                    f"{name} could not be fetched within {FETCH_WITHIN_S:g} s: {explain(error, '')}"
                 ) from error
             time.sleep(AGAIN_AFTER_S)
         else:

@@ -19,6 +19,7 @@ from workers.clock import CommonClock
 from workers.contract import names, scripts, snapshot
 from workers.contract.errors import EngineError, FaultError
 from workers.contract.facts import Exited, encode_fact
+from workers.contract.trouble import explain
 from workers.engine import watermark
 from workers.link import AGAIN_AFTER_S, AWAY
 from workers.register import LIFE, Delivered, Life, Running, this_life
@@ -70,7 +71,7 @@ def _told(folder: Path, life: Life, *, name: str, client: Any, clock: CommonCloc
                 _say(running, exited, life, client)
         client.eval(scripts.CARD_GONE, 1, names.WORKERS, name, life.incarnation)
     except AWAY as error:
-        log.warning("waiting for Redis: %s", error)
+        log.warning("waiting: %s", explain(error, ""))
         return False
     return True
 

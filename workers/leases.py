@@ -2,15 +2,16 @@
 
 What a renewal buys is a fence: the engine may send until the START of the last successful renewal plus the
 campaign's `on_lost_coordinator`, on CLOCK_BOOTTIME. No answer, or no leader, buys nothing, and the engine
-falls silent by itself.
+falls silent by itself. The red button is looked at in the same round, so it works without a coordinator too.
 """
 
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import redis
@@ -20,8 +21,12 @@ from workers.contract import names, scripts
 from workers.contract.control import Stop
 from workers.contract.errors import ShakeoutWorkerError
 from workers.contract.facts import WorkerCard
+from workers.contract.halts import Halts, Press
+from workers.contract.notices import Notice, leave
+from workers.gpus import Devices
 from workers.inventory import shown
-from workers.link import AGAIN_AFTER_S, AWAY, Link
+from workers.link import AGAIN_AFTER_S, AWAY, SAY_AWAY_EVERY_S, Link
+from workers.refusals import Refusals
 
 TAKEN = -1  # RENEW's word for a lease that the leader took away
 
@@ -58,12 +63,24 @@ class Held:
 
 
 class Leases:
-    """The renewing thread and what it renews. `superseded` is called once if another life takes the name."""
+    """The renewing thread and what it renews. `superseded` is called once if another life takes the name.
+
+    `devices`: the GPUs as they were seen last; must not block.
+    """
 
     def __init__(
-        self, link: Link, *, card: WorkerCard, draining: threading.Event, superseded: Callable[[], None]
+        self,
+        link: Link,
+        *,
+        card: WorkerCard,
+        devices: Callable[[], Devices],
+        draining: threading.Event,
+        superseded: Callable[[], None],
     ) -> None:
         self._link, self._card, self._draining, self._superseded = link, card, draining, superseded
+        self._devices = devices
+        self._halts = Halts(link.settings.people)
+        self.refusals = Refusals()
         self._held: dict[tuple[str, str], Held] = {}
         self._lock = threading.Lock()
         self._closing = threading.Event()
@@ -71,6 +88,7 @@ class Leases:
         self._client = link.open_client()
         self._server = ""
         self._measured_s = self._carded_s = 0.0
+        self._said_s = float("-inf")
         self._thread = threading.Thread(target=self._run, name="link-leases", daemon=True)
 
     def start(self) -> None:
@@ -82,19 +100,18 @@ class Leases:
         while True:
             try:
                 self._look_at_server(self._client.info("server"))
+                self._look_at_button(cast("dict[bytes, bytes]", self._client.hgetall(names.HALT)))
                 if self._show_card(self._client):
                     break
-                seen_s = self._seen_s()
+                holder = self._holder()
             except AWAY as error:
-                log.warning("waiting for Redis: %s", error)
+                log.warning("waiting: %s", self._link.explained(error))
                 time.sleep(5 * AGAIN_AFTER_S)
                 continue
+            seen_s = holder.seen_s if holder is not None else 0.0
             first_seen_s = seen_s if first_seen_s is None else first_seen_s
-            if seen_s > first_seen_s:
-                name = self._card.worker
-                raise NameTakenError(
-                    f"a live worker is called {name} already: stop it, or use another --name"
-                )
+            if holder is not None and seen_s > first_seen_s:
+                raise self._taken_by(holder)
             time.sleep(AGAIN_AFTER_S)
         self._thread.start()
 
@@ -109,6 +126,10 @@ class Leases:
         with self._lock:
             self._held.pop((campaign, attempt), None)
 
+    def halted(self) -> Press | None:
+        """Who pressed the red button, if it holds."""
+        return self._halts.halted()
+
     def close(self) -> None:
         """Stop renewing, and take the card back if Redis is there."""
         self._closing.set()
@@ -117,7 +138,7 @@ class Leases:
         try:
             self._client.eval(scripts.CARD_GONE, 1, names.WORKERS, self._card.worker, self._card.incarnation)
         except AWAY as error:
-            log.warning("the card stays until it expires: %s", error)
+            log.warning("the card stays until it expires: %s", self._link.explained(error))
 
     def _run(self) -> None:
         pause_s = 0.0
@@ -130,7 +151,9 @@ class Leases:
                 self._round()
                 pause_s = max(0.0, began_s + names.LEASE_EVERY_S - time.monotonic())
             except AWAY as error:
-                log.debug("leases not renewed: %s", error)
+                if began_s - self._said_s > SAY_AWAY_EVERY_S:
+                    self._said_s = began_s
+                    log.warning("leases are not renewed: %s", self._link.explained(error))
 
     def _round(self) -> None:
         """One round trip that renews everything, then what follows from its answers."""
@@ -142,18 +165,20 @@ class Leases:
         began_ns = boot_ns()
         pipe = self._client.pipeline(transaction=False)
         pipe.info("server")
-        pipe.exists(names.HALT)
+        pipe.hgetall(names.HALT)
         for campaign, group in by_campaign.items():
             attempts = [each.attempt for each in group]
-            pipe.eval(scripts.RENEW, 2, names.leases(campaign), names.LEADER, *attempts)
-        info, halted, *answers = pipe.execute()
+            pipe.eval(scripts.RENEW, 1, names.leases(campaign), *attempts)
+        info, pressed, *answers = pipe.execute()
         if self._look_at_server(info):
             self._claim_again(held)
             self._server = str(info["run_id"])  # only now: a failure in between is tried again
             return
+        self._look_at_button(pressed)
+        halted = self._halts.halted()
         for group, renewed in zip(by_campaign.values(), answers, strict=True):
             for each, answer in zip(group, renewed, strict=True):
-                _tell(each, answer, began_ns=began_ns, halted=bool(halted))
+                _tell(each, answer, began_ns=began_ns, halted=halted)
         if time.monotonic() - self._carded_s >= names.CARD_EVERY_S and not self._show_card(self._client):
             log.error("another worker took the name %s while this one stalled", self._card.worker)
             self._superseded()
@@ -167,6 +192,10 @@ class Leases:
         self._server = self._server or server
         return self._server != server
 
+    def _look_at_button(self, pressed: Mapping[bytes, bytes]) -> None:
+        for why in self._halts.read(pressed, now_s=self._link.clock.now()):
+            self.refusals.add(why)
+
     def _claim_again(self, held: list[Held]) -> None:
         """A new server may lack what the old one acknowledged: claim and send everything again."""
         log.warning("Redis is another server now: claiming and sending again")
@@ -176,21 +205,39 @@ class Leases:
         self._link.outbox.send_again()
 
     def _show_card(self, client: redis.Redis) -> bool:
-        card = shown(self._card, self._link.clock, draining=self._draining.is_set())
+        card = shown(self._card, self._link.clock, draining=self._draining.is_set(), devices=self._devices())
+        refused, why = self.refusals.so_far()
+        card = msgspec.structs.replace(
+            card,
+            trusts=tuple(key.id for key in self._link.settings.keys.keys),
+            halted=self._halts.halted() is not None,
+            refused=refused,
+            refused_why=why,
+        )
         lives_ms = str(round(names.CARD_S * 1000))
         body = msgspec.json.encode(card)
         answer = client.eval(scripts.CARD, 1, names.WORKERS, card.worker, card.incarnation, body, lives_ms)
         self._carded_s = time.monotonic()
         return bool(answer == 1)
 
-    def _seen_s(self) -> float:
+    def _holder(self) -> WorkerCard | None:
         body = self._client.hget(names.WORKERS, self._card.worker)
-        return msgspec.json.decode(body, type=WorkerCard).seen_s if isinstance(body, bytes) else 0.0
+        return msgspec.json.decode(body, type=WorkerCard) if isinstance(body, bytes) else None
+
+    def _taken_by(self, holder: WorkerCard) -> NameTakenError:
+        """Leave a notice for `doctor`, and say who has the name."""
+        where = f"pid {holder.pid} on host {holder.host}"
+        me = self._card
+        with suppress(*AWAY):
+            leave(self._client, Notice(me.worker, me.host, me.pid, f"its name is taken by {where}"))
+        return NameTakenError(
+            f"a live worker is called {me.worker} already ({where}): stop it, or use another --name"
+        )
 
 
-def _tell(held: Held, answer: int, *, began_ns: int, halted: bool) -> None:
-    if halted:
-        held.tell(Stop(held.campaign, held.attempt, "all campaigns were halted by a person"))
+def _tell(held: Held, answer: int, *, began_ns: int, halted: Press | None) -> None:
+    if halted is not None:
+        held.tell(Stop(held.campaign, held.attempt, halted.words()))
     elif answer == TAKEN:
         held.tell(Revoked())
     elif answer > 0:

@@ -9,9 +9,10 @@ from workers.attempt import run
 from workers.chaos.ledger import reconcile
 from workers.clock import CommonClock
 from workers.contract.errors import ShakeoutWorkerError
+from workers.contract.server import await_server
 from workers.fault_attempt import ledger
 from workers.former import tell_of_former_lives
-from workers.inventory import blank_card
+from workers.inventory import GpuWatch, blank_card
 from workers.leases import Leases
 from workers.link import Link
 from workers.mailbox import Worker
@@ -37,12 +38,14 @@ def build(
     register = Register(_lives(settings), incarnation)
     link = Link(settings, incarnation=incarnation, clock=clock, delivered=register.delivered)
     card = blank_card(settings, incarnation)
+    gpus = GpuWatch(settings.environment)
     return Worker(
         settings=settings,
         clock=clock,
         link=link,
         register=register,
-        leases=Leases(link, card=card, draining=draining, superseded=superseded),
+        gpus=gpus,
+        leases=Leases(link, card=card, devices=gpus.devices, draining=draining, superseded=superseded),
         orders=Orders(link),
         supervisor=Supervisor(keep=min(settings.slots, card.cores), environment=settings.environment),
         progress=Progress(send_progress),
@@ -51,12 +54,21 @@ def build(
 
 
 def start(worker: Worker) -> None:
-    """Tell of former lives, take the name, undo what they left on this host, begin. Raises NameTakenError."""
+    """Tell of former lives, take the name, undo what they left on this host, begin.
+
+    Raises NameTakenError, and BrokerError where this Redis will not do.
+    """
     settings = worker.settings
+    if settings.warning:
+        log.warning("%s", settings.warning)
+    worker.gpus.start()
     settings.home.mkdir(parents=True, exist_ok=True)
+    await_server(settings.broker, role="worker", stop=worker.draining, worker=settings.name)
     client = worker.link.open_client()
     tell_of_former_lives(_lives(settings), name=settings.name, client=client, clock=worker.clock)
     client.close()
+    if not worker.gpus.wait():
+        log.warning("the NVIDIA driver has not answered yet; starting without GPUs")
     worker.leases.start()
     worker.register.open()
     try:
@@ -82,6 +94,7 @@ def close(worker: Worker) -> None:
     worker.link.close()
     worker.orders.close()
     worker.leases.close()
+    worker.gpus.close()
     worker.register.close()
 
 
@@ -89,6 +102,6 @@ def _lives(settings: Settings) -> Path:
     return settings.home / "marks" / settings.name
 
 
-def body(worker: Worker) -> Callable[[object, str], None]:
+def body(worker: Worker) -> Callable[[object, str], str]:
     """What a Celery task calls."""
     return lambda argument, task_id: run(argument, worker, task_id=task_id)

@@ -16,8 +16,9 @@ from redis.exceptions import RedisError
 from workers.clock import CommonClock
 from workers.contract import broker, names, scripts
 from workers.contract.errors import ContractError
-from workers.contract.facts import Claimed, Exited, FaultSeen, NotReady, Ready, encode_fact
+from workers.contract.facts import Claimed, Exited, FaultSeen, NotReady, Ready, TaskRefused, encode_fact
 from workers.contract.spec import ShardTask
+from workers.contract.trouble import explain
 from workers.outbox import Item, Outbox
 from workers.settings import Settings
 
@@ -30,9 +31,11 @@ AGAIN_AFTER_S = 0.2
 FETCH_WITHIN_S = 20.0
 """How long a spec is asked for while Redis is away; a phase is placed within 60 s by default."""
 DURABLE_EVERY_S = 2.0
+MOST_REFUSALS = 20
+"""Refused tasks that one life of a worker tells a campaign of: who sends many bad ones fills no journal."""
 FLUSH_WITHIN_S = 5.0
 """At the end of the process: how long what is unsent may take."""
-_SAY_AWAY_EVERY_S = 10.0
+SAY_AWAY_EVERY_S = 10.0
 _REPLICATED_WITHIN_MS = 200
 
 log = logging.getLogger(__name__)
@@ -58,6 +61,7 @@ class Link:
         self._client = broker.client(settings.broker)
         self._used: set[tuple[str, str]] = set()
         self._said: Counter[tuple[str, str, str]] = Counter()
+        self._refusals: Counter[str] = Counter()
         self._lock = threading.Lock()
         self._closing = threading.Event()
         self._sender = threading.Thread(target=self._send_all, name="link-send", daemon=True)
@@ -65,6 +69,10 @@ class Link:
     def open_client(self) -> redis.Redis:
         """A client for one thread's own use."""
         return broker.client(self.settings.broker)
+
+    def explained(self, error: BaseException) -> str:
+        """What Redis's answer means, for a log."""
+        return explain(error, self.settings.broker)
 
     def start(self) -> None:
         """Begin to send."""
@@ -90,7 +98,10 @@ class Link:
             except AWAY as error:
                 if self.clock.now() > task.expires_s + names.FENCE_MARGIN_S:
                     log.warning(
-                        "attempt %s of %s could not be claimed: %s", task.attempt, task.campaign, error
+                        "attempt %s of %s could not be claimed: %s",
+                        task.attempt,
+                        task.campaign,
+                        self.explained(error),
                     )
                     return False
                 time.sleep(AGAIN_AFTER_S)
@@ -115,7 +126,7 @@ class Link:
             except AWAY as error:
                 if time.monotonic() > until_s:
                     raise ContractError(
-                        f"the spec of {task.attempt} could not be fetched: {error}"
+                        f"the spec of {task.attempt} could not be fetched: {self.explained(error)}"
                     ) from error
                 time.sleep(AGAIN_AFTER_S)
                 continue
@@ -132,6 +143,22 @@ class Link:
         identity = f"{fact.attempt}:{what}:{number}"
         body = encode_fact(fact)
         self.outbox.put(Item(campaign, fact.attempt, names.journal(campaign), identity, 0, body))
+
+    def say_refused(self, campaign: str, fact: TaskRefused) -> None:
+        """Tell a campaign that lives of a task that was not believed; while Redis is away nobody is told."""
+        try:
+            if self._client.zscore(names.CAMPAIGNS, campaign) is None:
+                return
+        except AWAY as error:
+            log.info("not told to %s: %s", campaign, self.explained(error))
+            return
+        with self._lock:
+            self._refusals[campaign] += 1
+            number = self._refusals[campaign]
+        if number <= MOST_REFUSALS:
+            identity = f"{fact.worker}:{self.incarnation}:refused:{number}"
+            # of no attempt: who has not claimed it may say nothing of it
+            self.outbox.put(Item(campaign, "", names.journal(campaign), identity, 0, encode_fact(fact)))
 
     def snapshot(self, task: ShardTask, *, seq: int, body: bytes) -> None:
         """Queue one snapshot for the shard's stream."""
@@ -152,9 +179,9 @@ class Link:
                     durable_at_s = time.monotonic()
                     self._forget_durable(client)
             except AWAY as error:
-                if time.monotonic() - said_at_s > _SAY_AWAY_EVERY_S:
+                if time.monotonic() - said_at_s > SAY_AWAY_EVERY_S:
                     said_at_s = time.monotonic()
-                    log.warning("Redis is away, facts and snapshots are kept: %s", error)
+                    log.warning("facts and snapshots are kept: %s", self.explained(error))
                 self._closing.wait(AGAIN_AFTER_S)
 
     def _send(self, client: redis.Redis, item: Item) -> None:

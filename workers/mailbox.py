@@ -10,6 +10,7 @@ from workers.clock import CommonClock
 from workers.contract.control import Order
 from workers.contract.spec import ShardTask
 from workers.engine import wire
+from workers.inventory import GpuWatch
 from workers.leases import Authorised, Held, Leases, Revoked
 from workers.link import Link
 from workers.orders import Orders
@@ -29,6 +30,7 @@ class Worker:
     clock: CommonClock
     link: Link
     register: Register
+    gpus: GpuWatch
     leases: Leases
     orders: Orders
     supervisor: Supervisor

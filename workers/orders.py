@@ -67,7 +67,7 @@ class Orders:
             try:
                 self._read(client)
             except AWAY as error:
-                log.debug("orders not read: %s", error)
+                log.debug("orders not read: %s", self._link.explained(error))
                 self._closing.wait(AGAIN_AFTER_S)
 
     def _read(self, client: redis.Redis) -> None:

@@ -1,17 +1,17 @@
-"""What Flower's task list shows of a running attempt: share done, rate and p99, once a second.
+"""What Flower's task list shows of running attempts, once a second, and what it keeps of each at its end.
 
 A thread of its own says only the latest words, for an event may block while Redis hangs.
 """
 
+import itertools
 import logging
 import threading
 from collections.abc import Callable
 
-from workers.contract.sketch import from_wire, merge_all
-from workers.contract.snapshot import JUDGED, WARMUP, Snapshot
-from workers.contract.spec import LoadSpec, RegressionSpec
-
 SAY_EVERY_S = 1.0
+SAY_AGAIN = 10
+"""Old words are said again after so many seconds: for a Flower that came late, and as a sign of life."""
+PREPARING = "preparing"
 
 log = logging.getLogger(__name__)
 
@@ -22,6 +22,7 @@ class Progress:
     def __init__(self, send: Callable[[str, str], None]) -> None:
         self._send = send
         self._latest: dict[str, str] = {}
+        self._unsaid: dict[str, str] = {}
         self._lock = threading.Lock()
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="progress", daemon=True)
@@ -34,30 +35,36 @@ class Progress:
         """Stop; what is unsaid stays so."""
         self._closing.set()
 
-    def show(self, task_id: str, words: str) -> None:
-        """Replace the task's words; never blocks."""
+    def begin(self, task_id: str) -> bool:
+        """This task runs from now on; False where it does already: a repeat must not end it in Flower."""
         with self._lock:
-            self._latest[task_id] = words
+            fresh = task_id not in self._latest
+            self._latest.setdefault(task_id, "")
+            return fresh
+
+    def show(self, task_id: str, words: str) -> None:
+        """Replace the words of a task that runs; never blocks."""
+        with self._lock:
+            if self._latest.get(task_id, words) != words:
+                self._latest[task_id] = self._unsaid[task_id] = words
+
+    def end(self, task_id: str) -> str:
+        """The attempt is over: nothing more is said of it. Its last words, "" where there were none."""
+        with self._lock:
+            self._unsaid.pop(task_id, None)
+            return self._latest.pop(task_id, "")
 
     def _run(self) -> None:
-        while not self._closing.wait(SAY_EVERY_S):
+        for second in itertools.count(1):
+            if self._closing.wait(SAY_EVERY_S):
+                return
             with self._lock:
-                due, self._latest = self._latest, {}
+                due, self._unsaid = self._unsaid, {}
+                if second % SAY_AGAIN == 0:
+                    due = dict(self._latest)
             for task_id, words in due.items():
                 try:
-                    self._send(task_id, words)
+                    if task_id in self._latest:
+                        self._send(task_id, words or PREPARING)
                 except Exception as error:  # noqa: BLE001  # kombu raises whatever its transport does
                     log.debug("progress not said: %s", error)
-
-
-def words(snapshot: Snapshot, spec: LoadSpec | RegressionSpec, *, phase_s: float) -> str:
-    """A line on this second, e.g. `40% · 812 req/s · p99 34 ms`; 40% of the time is over at `phase_s`."""
-    parts = [f"{snapshot.sent} req/s"]
-    if isinstance(spec, LoadSpec):
-        share = phase_s / spec.arrivals.duration_s
-        parts.insert(0, f"{min(100, max(0, round(100 * share)))}%")
-    wires = [cell.sketches.get("latency") for cell in snapshot.cells if cell.group in (JUDGED, WARMUP)]
-    latency = merge_all(from_wire(wire) for wire in wires if wire is not None)
-    if latency.count:
-        parts.append(f"p99 {latency.quantile(0.99) * 1000:.0f} ms")
-    return " · ".join(parts)

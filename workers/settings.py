@@ -3,11 +3,14 @@
 import argparse
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from workers import parent
 from workers.contract import names
+from workers.contract.errors import ContractError
+from workers.contract.signing import NO_KEYS, Keys, read_keys
+from workers.contract.trust import KEY_VARIABLE, SECRET_VARIABLES, SUBMITTERS_VARIABLE, require_keys
 
 MOST_SLOTS = 256
 """Engines of one worker; each is a process."""
@@ -18,18 +21,23 @@ class Settings:
     """One worker's settings. `allow_targets`: entries `host[:port]` or CIDR beside loopback.
 
     `home`: scratch directory for watermarks, the ledger of faults, cached files. `demo_pid`: process of the
-    demo target on this host. `secrets`: directory of `${file:NAME}`; `environment`: of `${env:NAME}`.
+    demo target on this host. `secrets`: directory of `${file:NAME}`; `environment`: of `${env:NAME}`, and of
+    what it starts, without this process's own secrets. `keys`: whose tasks it takes; `people`: whose halts
+    and resumes too. `warning`: what to say at the start.
     """
 
     name: str
     slots: int
     labels: tuple[str, ...]
-    broker: str
+    broker: str = field(repr=False)
     allow_targets: tuple[str, ...]
     home: Path
     secrets: Path
     demo_pid: int | None
-    environment: Mapping[str, str]
+    environment: Mapping[str, str] = field(repr=False)
+    keys: Keys = NO_KEYS
+    people: Keys = NO_KEYS
+    warning: str = ""
 
 
 def parse(argv: Sequence[str], environment: Mapping[str, str] = os.environ) -> Settings:
@@ -42,6 +50,8 @@ def parse(argv: Sequence[str], environment: Mapping[str, str] = os.environ) -> S
     demo_pid = environment.get("SHAKEOUT_DEMO_PID", "")
     if demo_pid and not demo_pid.isdecimal():
         parser.error(f"SHAKEOUT_DEMO_PID is {demo_pid!r}: say the pid of the demo target's process")
+    keys = _keys(KEY_VARIABLE, environment, parser)
+    warning = _trusting(keys, broker, parser)
     listed = [entry.strip() for entry in environment.get("SHAKEOUT_ALLOW_TARGETS", "").split(",")]
     home = environment.get("SHAKEOUT_HOME") or Path.home() / ".cache" / "shakeout"
     # systemd's and the container engines' places for credentials
@@ -57,8 +67,26 @@ def parse(argv: Sequence[str], environment: Mapping[str, str] = os.environ) -> S
         home=Path(home).absolute(),
         secrets=Path(secrets),
         demo_pid=int(demo_pid) if demo_pid else None,
-        environment=environment,
+        environment={name: value for name, value in environment.items() if name not in SECRET_VARIABLES},
+        keys=keys,
+        people=keys.and_also(_keys(SUBMITTERS_VARIABLE, environment, parser)),
+        warning=warning,
     )
+
+
+def _keys(variable: str, environment: Mapping[str, str], parser: argparse.ArgumentParser) -> Keys:
+    try:
+        return read_keys(environment.get(variable, ""))
+    except ContractError as error:
+        parser.error(f"{variable}: {error}")
+
+
+def _trusting(keys: Keys, broker: str, parser: argparse.ArgumentParser) -> str:
+    """What to warn of where nothing is signed; ends the process where that must not be."""
+    try:
+        return require_keys(keys, broker=broker)
+    except ContractError as error:
+        parser.error(str(error))
 
 
 def _flags() -> argparse.ArgumentParser:

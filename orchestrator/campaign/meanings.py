@@ -151,7 +151,7 @@ ACTIVITIES: Final[Mapping[str, str]] = {
     "Activity.output": "Where its output lies.",
     "Where.label": "Labels that the worker has, all of them.",
     "Where.host": "Host names, any of them.",
-    "Where.gpus": 'At least so many GPUs: a number, or `">=1"`.',
+    "Where.gpus": 'At least so many GPUs: a number, or `">=1"`. One with MIG on counts as its instances.',
     "Where.at_most": "Most hosts: a number, or a share rounded down but at least 1. Chaos: 1, else no limit.",
     "Match.name": "Name of the process.",
     "Match.cmdline": "Regular expression, found in the command line.",

@@ -5,13 +5,24 @@ import traceback
 
 import typer
 
+from orchestrator.cli.abort import abort
+from orchestrator.cli.campaigns import list_
+from orchestrator.cli.doctor import doctor
 from orchestrator.cli.exits import EXIT_INTERNAL
+from orchestrator.cli.flower import flower
+from orchestrator.cli.note import note
 from orchestrator.cli.pipes import outlast_readers
 from orchestrator.cli.plan import plan
 from orchestrator.cli.processes import coordinator, demo_target, worker
+from orchestrator.cli.red_button import halt, resume
+from orchestrator.cli.report import report
 from orchestrator.cli.run import run
 from orchestrator.cli.schema import schema
+from orchestrator.cli.status import status
+from orchestrator.cli.submit import submit
 from orchestrator.cli.validate import validate
+from orchestrator.cli.watch import watch
+from orchestrator.cli.workers import workers
 
 app = typer.Typer(
     name="shakeout",
@@ -24,9 +35,21 @@ app.command()(run)
 app.command()(plan)
 app.command()(validate)
 app.command()(schema)
+app.command()(submit)
+app.command()(watch)
+app.command()(report)
+app.command()(status)
+app.command("list")(list_)
+app.command()(workers)
+app.command()(abort)
+app.command()(halt)
+app.command()(resume)
+app.command()(note)
 PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 app.command(context_settings=PASS_ON)(worker)
 app.command()(coordinator)
+app.command()(flower)
+app.command()(doctor)
 app.command("demo-target", context_settings=PASS_ON)(demo_target)
 
 

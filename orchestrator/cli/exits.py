@@ -31,3 +31,12 @@ def fail_file(file: Path, error: CampaignFileError) -> NoReturn:
 def exit_code(verdict: str) -> int:
     """Exit code of a campaign's verdict as its last fact says it."""
     return EXIT_CODES.get(verdict, EXIT_INTERNAL)
+
+
+def told_code(verdict: str, on_inconclusive: str | None) -> int:
+    """Exit code of a verdict where `--inconclusive` may have been given ("pass" or "fail"), and says so."""
+    if verdict != "inconclusive" or on_inconclusive is None:
+        return exit_code(verdict)
+    code = EXIT_CODES[on_inconclusive]
+    print(f"shakeout: exit code {code}, by --inconclusive {on_inconclusive}", file=sys.stderr)
+    return code

@@ -10,6 +10,7 @@ from rich.text import Text
 from orchestrator.aimed import FaultPreview
 from orchestrator.cli.rate_chart import chart
 from orchestrator.decidable import SloPreview
+from orchestrator.eligible import gpu_count
 from orchestrator.preview import ActivityPreview, PhasePreview, Preview
 from orchestrator.slo.words import count, seconds
 
@@ -36,10 +37,7 @@ def _blocks(preview: Preview, console: Console) -> Iterator[Text | Table]:
         f"{preview.campaign}: {count(len(preview.phases), 'phase')}, {_length(preview)}, "
         f"{_number(preview.requests, exact=preview.requests_exact)} requests, seed {preview.seed}"
     )
-    yield Text(
-        f"assumed fleet: {count(len(preview.fleet), 'worker')} on this machine, "
-        f"{count(preview.fleet[0].slots, 'slot')} each"
-    )
+    yield Text(_fleet(preview))
     if preview.cost is not None:
         cost = preview.cost
         yield Text(
@@ -53,8 +51,24 @@ def _blocks(preview: Preview, console: Console) -> Iterator[Text | Table]:
         rows = [(_whose(one), one.slo, DECIDES[one.decides], one.why) for one in preview.slos]
         colours = [COLOURS[one.decides] for one in preview.slos]
         yield _table(("activity", "expression", "", "why"), rows, console, colours=colours)
-    yield from _listed("Not met by the assumed fleet", preview.unmet, "yellow")
+    whose = "Not met by the fleet now" if preview.fleet_is_live else "Not met by the assumed fleet"
+    yield from _listed(whose, preview.unmet, "yellow")
     yield from _listed("Planned, but not run by this version", preview.unfinished, "yellow")
+
+
+def _fleet(preview: Preview) -> str:
+    cards = preview.fleet
+    if not preview.fleet_is_live:
+        slots = count(cards[0].slots, "slot")
+        return f"assumed fleet: {count(len(cards), 'worker')} on this machine, {slots} each"
+    if not cards:
+        return "fleet: no worker is alive"
+    gpus = sum(gpu_count(card) for card in cards)
+    words = [count(sum(card.slots for card in cards), "slot")]
+    words += [f"{preview.slots_taken:,} of them taken by other campaigns"] if preview.slots_taken else []
+    words += [count(gpus, "GPU")] if gpus else []
+    hosts = count(len({card.host for card in cards}), "host")
+    return f"fleet: {count(len(cards), 'worker')} on {hosts}, {', '.join(words)}"
 
 
 def _whose(one: SloPreview) -> str:

@@ -5,15 +5,17 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
 from typing import Annotated
 
 import typer
 
+from orchestrator.cli.connection import BROKER_VARIABLE, Broker, believed_keys, keys_for
 from orchestrator.cli.exits import EXIT_USAGE, fail
 from orchestrator.errors import UsageError
-
-BROKER = "SHAKEOUT_BROKER"
+from workers.contract.errors import ContractError
 
 
 def worker(context: typer.Context) -> None:
@@ -30,26 +32,41 @@ def coordinator(
     runs: Annotated[
         str, typer.Option(help="URL or folder under which each campaign gets its folder.")
     ] = "runs",
-    broker: Annotated[str, typer.Option(envvar=BROKER, help="Address of Redis.", show_envvar=True)] = "",
+    broker: Broker = "",
     folder: Annotated[str, typer.Option(hidden=True, help="The very folder of the only campaign.")] = "",
 ) -> None:
     """Lead the campaigns of a fleet, or stand by until the leader is gone."""
+    from orchestrator.admission import Trust  # noqa: PLC0415
     from orchestrator.coordinator import serve  # noqa: PLC0415  # loads celery and pandas
     from orchestrator.results import Results  # noqa: PLC0415
 
     if not broker:
-        fail(f"no broker: say --broker redis://HOST:PORT or set {BROKER}", EXIT_USAGE)
+        fail(f"no broker: say --broker redis://HOST:PORT or set {BROKER_VARIABLE}", EXIT_USAGE)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    keys = keys_for(broker)
+    trust = Trust(keys, believed_keys(keys))
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+        signal.signal(number, _once(stop))
     where = str(Path(runs).absolute()) if "://" not in runs else runs
     try:
-        serve(broker=broker, results=Results(where, folder or None), stop=stop)
-    except UsageError as error:
+        serve(broker=broker, results=Results(where, folder or None), trust=trust, stop=stop)
+    except (UsageError, ContractError) as error:
         fail(str(error), EXIT_USAGE)
     except OSError as error:
         fail(f"runs cannot be written to {where}: {error}", EXIT_USAGE)
+
+
+def _once(stop: threading.Event) -> Callable[[int, FrameType | None], None]:
+    """Set `stop` at the first signal, from another thread: this one may hold the event's lock."""
+    seen: list[int] = []
+
+    def on_signal(number: int, _frame: FrameType | None) -> None:
+        if not seen:  # a second signal may interrupt the first one's work
+            seen.append(number)
+            threading.Thread(target=stop.set, daemon=True).start()
+
+    return on_signal
 
 
 def _become(module: str, arguments: list[str]) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from textwrap import shorten
 from types import TracebackType
@@ -13,10 +14,13 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from orchestrator.live import LiveActivity, LiveView, decode_live
+from orchestrator.live_view import LiveActivity, LiveView, decode_live
 from workers.contract import facts as f
 
-COLOURS = {"pass": "green", "fail": "red", "inconclusive": "yellow", "invalid": "magenta", "aborted": "red"}
+COLOURS = {
+    "pass": "green", "fail": "red", "inconclusive": "yellow", "invalid": "magenta", "aborted": "red",
+    "refused": "red",
+}  # fmt: skip
 MOST_SHOWN = 80
 """Characters of a process that a fault touched; the report has all of its command line."""
 SO_FAR = {
@@ -56,6 +60,10 @@ class Screen:
         if not self.json_:
             self.console.print(Text(line))
 
+    def warn(self, line: str) -> None:
+        """One line on stderr: what the person must know, also where only a script reads stdout."""
+        print(f"shakeout: {line}", file=sys.stderr)
+
     def show(self, body: bytes | None) -> None:
         """The live picture, where there is a terminal for it."""
         if self.live is not None and body is not None:
@@ -86,6 +94,14 @@ class Screen:
                 self.say(f"{fact.attempt}: waiting, {fact.why}")
             case f.Aborting():
                 self.say(f"stopping: {fact.why}")
+            case f.AbortAsked():
+                self.say(f"abort asked for by {fact.by}" + (f": {fact.why}" if fact.why else ""))
+            case f.Noted():
+                self.say(f"note by {fact.by}: {fact.text}")
+            case f.Refused():
+                self.say(f"refused: {fact.what} of {fact.by}: {fact.why}")
+            case f.TaskRefused():
+                self.say(f"{fact.attempt}: worker {fact.worker} refused a task: {fact.why}")
             case _:
                 pass
 
@@ -138,21 +154,38 @@ def _ms(value_s: float | None) -> str:
     return f"{value_s * 1e3:.1f} ms" if value_s < 1 else f"{value_s:.2f} s"
 
 
-def show_result(screen: Screen, folder: Path, ended: f.Ended) -> None:
-    """The verdict, its reasons and where the report is."""
-    report = folder / "report.json"
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What is told of an ended campaign.
+
+    `folder`: where its report is on this machine; None where it is not here: `elsewhere` says where.
+    """
+
+    campaign: str
+    ended: f.Ended
+    folder: Path | None
+    elsewhere: str = ""
+
+
+def show_result(screen: Screen, result: Result, *, indent: int | None = 2) -> None:
+    """The verdict, its reasons and where the report is; as JSON with `indent` (None: one line)."""
+    ended, folder = result.ended, result.folder
     if screen.json_:
         told: dict[str, Any] = {
+            "campaign": result.campaign,
             "verdict": ended.verdict,
             "reasons": list(ended.reasons),
-            "report": str(report),
+            "report": str(folder / "report.json") if folder is not None else None,
         }
-        print(json.dumps(told, indent=2))
+        print(json.dumps(told, indent=indent), flush=True)
         return
     screen.console.print(
         Text.assemble("verdict: ", (ended.verdict, f"bold {COLOURS.get(ended.verdict, '')}".strip()))
     )
     for reason in ended.reasons:
         screen.say(f"  {reason}")
+    if folder is None:
+        screen.say(result.elsewhere)
+        return
     page = folder / "report.html"
     screen.say(f"report: {page}" if page.exists() else f"no report could be written to {folder}")

@@ -13,6 +13,7 @@ from jsonschema import Draft202012Validator
 from orchestrator.outcome import Outcome
 from orchestrator.report.activity import activity_section
 from orchestrator.report.faults import fault_sections
+from orchestrator.report.fleet import fleet_sections, refusal_sections
 from orchestrator.report.masking import masked_set, masked_text
 from orchestrator.report.objectives import objective_sections
 from orchestrator.report.quantities import finite
@@ -32,10 +33,13 @@ def build_report(outcome: Outcome) -> dict[str, Any]:
         "phases": _phases(outcome),
         "slos": objective_sections(outcome),
         "faults": fault_sections(outcome),
-        "fleet": _fleet(outcome),
+        "fleet": fleet_sections(outcome),
+        "refusals": refusal_sections(outcome),
         "notes": [{"at": one.at_s, "by": one.by, "text": one.text} for one in outcome.state.notes],
         "reproduce": _reproduce(outcome),
     }
+    if outcome.flower:
+        report["flower"] = outcome.flower
     whole: dict[str, Any] = finite(report)
     return whole
 
@@ -71,6 +75,7 @@ def _campaign(outcome: Outcome) -> dict[str, Any]:
         "ended": _moment(outcome.ended_s),
         "duration_s": round(max(0.0, outcome.ended_s - outcome.started_s), 3),
         "submitted_by": submitted.by if submitted is not None else "",
+        "labels": dict(submitted.labels) if submitted is not None else {},
         "aborted_by": outcome.state.aborting.by if outcome.state.aborting is not None else None,
     }
 
@@ -111,24 +116,6 @@ def _phases(outcome: Outcome) -> list[dict[str, Any]]:
             }
         )
     return found
-
-
-def _fleet(outcome: Outcome) -> list[dict[str, Any]]:
-    return [
-        {
-            "worker": card.worker,
-            "host": card.host,
-            "clock_offset_s": card.offset_s,
-            "clock_uncertainty_s": card.uncertainty_s,
-            "slots": card.slots,
-            "gpus": list(card.gpus),
-            "labels": list(card.labels),
-            "cores": card.cores,
-            "memory_bytes": card.memory_bytes,
-            "version": card.version,
-        }
-        for card in outcome.fleet
-    ]
 
 
 def _reproduce(outcome: Outcome) -> dict[str, Any]:

@@ -2,13 +2,15 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
+import urllib.request
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -155,10 +157,90 @@ def run(tmp_path: Path) -> Iterator[Callable[..., Run]]:
             one.process.communicate()
 
 
+@dataclass(frozen=True)
+class Program:
+    """A server of other people's, its address, its folder, and in `log` all that it says."""
+
+    url: str
+    folder: Path
+    process: "subprocess.Popen[bytes]"
+
+    @property
+    def log(self) -> str:
+        return (self.folder / "log.txt").read_text()
+
+    def get(self, url: str) -> str:
+        """A page of it, as text."""
+        with urllib.request.urlopen(url, timeout=WAIT_S) as answer:
+            return str(answer.read().decode())
+
+
+@pytest.fixture(scope="module")
+def program(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Program]]:
+    """Starts a server by its script, in a folder of its own."""
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start(script: Path, *flags: str, python: Path = Path(sys.executable)) -> Program:
+        folder = tmp_path_factory.mktemp(script.stem)
+        with (folder / "log.txt").open("w") as log:
+            process = subprocess.Popen([python, script, *flags], cwd=folder, stdout=log, stderr=log)
+        started.append(process)
+        one = Program("", folder, process)
+        says = re.compile(r"^listening on (\S+)\n", re.MULTILINE)
+        found = eventually(lambda: says.search(one.log) or process.poll())
+        assert isinstance(found, re.Match), one.log
+        return replace(one, url=found[1])
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A run that is over."""
+
+    code: int
+    report: dict[str, Any]
+    output: str
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Ended]:
+    """Runs a campaign to its end on one worker; `files` are its data, rows as mappings."""
+
+    def run(text: str, **files: list[dict[str, Any]]) -> Ended:
+        folder = tmp_path_factory.mktemp("campaign")
+        (folder / "campaign.yaml").write_text(text)
+        for name, rows in files.items():
+            (folder / f"{name}.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
+        argv = [
+            sys.executable,
+            "-m",
+            "orchestrator",
+            "run",
+            "campaign.yaml",
+            "--out",
+            "out",
+            "--workers",
+            "1",
+        ]
+        ended = subprocess.run(
+            argv, cwd=folder, capture_output=True, text=True, timeout=2 * WAIT_S, check=False
+        )
+        output = ended.stdout + ended.stderr
+        assert (folder / "out" / "report.json").exists(), output
+        return Ended(ended.returncode, json.loads((folder / "out" / "report.json").read_text()), output)
+
+    return run
+
+
 LOAD = """
 campaign: {name}
 seed: 11
 on_lost_coordinator: {fence}
+validity: {{lag_p99: 2s, start_skew: 10s}}
 targets:
   chat: {{protocol: openai-chat, model: demo, url: "{url}", timeout: 5s, stream: {stream}}}
 phases:

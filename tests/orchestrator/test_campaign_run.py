@@ -7,7 +7,8 @@ import msgspec
 import pytest
 
 from orchestrator.aggregate.totals import Aggregate
-from orchestrator.campaign_run import CampaignRun, open_run
+from orchestrator.campaign_run import CampaignRun
+from orchestrator.opening import open_run
 from orchestrator.results import Results
 from orchestrator.store import NotLeadingError, Store
 from workers.contract import facts as f

@@ -7,19 +7,37 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.campaign.load import load_campaign
 from orchestrator.coordinator import (
     LONGEST_STEP_S,
     SAME_RUNS_WITHIN_S,
     Coordinator,
     _hold_lead,
     _keep_lead,
+    _tick,
 )
 from orchestrator.errors import UsageError
 from orchestrator.results import Results
 from orchestrator.store import Store
+from orchestrator.submit import submit
 from workers.contract import names
 
 WITHIN_S = 20.0
+PLACELESS = """\
+campaign: placeless
+place_within: 1s
+targets:
+  chat: {protocol: openai-chat, model: demo, url: "http://127.0.0.1:9"}
+phases:
+  - name: only
+    activities:
+      - name: load
+        kind: load
+        target: chat
+        arrivals: {process: constant, rate: 10/s}
+        duration: 1s
+        data: {synthetic: {input_tokens: 4, output_tokens: 2}}
+"""
 
 
 @pytest.fixture
@@ -92,3 +110,33 @@ def test_a_step_that_takes_longer_than_the_lease_does_not_cost_the_lead_unless_i
     finally:
         stop.set()
         holds.join()
+
+
+@pytest.mark.parametrize(
+    ("error", "most"), [(ValueError("a broken page"), 5), (OSError("the disk is gone"), 30)]
+)
+def test_a_campaign_whose_results_cannot_be_written_is_given_up_in_the_end(
+    coordinators, monkeypatch, tmp_path, error, most
+) -> None:
+    me, _ = coordinators
+    tries = []
+
+    def fails(_: object, outcome: object) -> None:
+        tries.append(outcome)
+        raise error
+
+    monkeypatch.setattr(Results, "write", fails)
+    for pause in ("REST_S", "TICK_S"):
+        monkeypatch.setattr(f"orchestrator.coordinator.{pause}", 0.01)
+    file = tmp_path / "placeless.yaml"
+    file.write_text(PLACELESS)
+    assert _keep_lead(me)
+    me.inbox = "0-0"
+    submit(load_campaign(file), store=me.store, id_="c-1", seed=1, by="tests", urls={})
+    until_s = time.monotonic() + WITHIN_S
+    while me.store.campaigns():
+        assert time.monotonic() < until_s, "it is tried again for ever"
+        assert _keep_lead(me)
+        _tick(me)
+    assert len(tries) == most
+    assert str(error).encode() in me.store.client.hget(names.results("c-1"), "error.txt")

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from orchestrator.actions import Finish, Judge, Say, Send
@@ -5,6 +7,7 @@ from orchestrator.decide import MOST_ATTEMPTS, RESUME_MARGIN_S, START_MARGIN_S, 
 from orchestrator.facts import State, fold
 from workers.contract import control
 from workers.contract import facts as f
+from workers.contract.halts import Press
 from workers.contract.names import CLAIM_WITHIN_S, FENCE_MARGIN_S, LEASE_S
 
 FENCE_S = 10.0
@@ -198,40 +201,6 @@ def test_a_fault_that_could_not_begin_is_tried_again_before_its_phase_runs(
     assert one.state.last_attempt("hang", 0).number == 2
 
 
-def test_a_draining_worker_gets_nothing_new(world, card, load_activity):
-    one = world(("only", load_activity), fleet=[card("a", draining=True), card("b")])
-    one.say(f.Submitted(campaign="c-1", text=""))
-    one.step()
-    assert {attempt.worker for attempt in one.state.attempts.values()} == {"b"}
-
-
-def test_a_phase_that_cannot_be_placed_in_time_is_invalid_and_names_what_is_missing(world, load_activity):
-    needs = load_activity + "        where: {label: fast, gpus: 2}\n"
-    one = world(("only", needs))
-    one.say(f.Submitted(campaign="c-1", text=""))
-    one.step()
-    one.step(after_s=59)
-    assert one.state.aborting is None
-    one.step(after_s=2)
-    assert one.state.aborting.verdict == "invalid"
-    assert "label fast, 2 or more GPUs" in one.state.aborting.why
-    assert "nearest is a, which has no label fast, has 0 of 2 GPUs" in one.state.aborting.why
-    assert one.state.ended is not None
-
-
-def test_a_phase_that_waits_for_its_target_says_so_when_its_time_is_over(world, load_activity):
-    one = world(("only", load_activity), top="place_within: 20s\n")
-    one.say(f.Submitted(campaign="c-1", text=""))
-    one.step()
-    one.claim()
-    for attempt in one.sent:
-        one.say(f.NotReady(attempt=attempt, why="it does not answer yet"))
-    one.now_s += 21
-    one.renew()
-    one.step()
-    assert "steady on worker a, target chat: it does not answer yet" in one.state.aborting.why
-
-
 def test_workers_that_draw_other_schedules_refuse_the_phase(world, load_activity):
     one = world(("only", load_activity))
     one.say(f.Submitted(campaign="c-1", text=""))
@@ -366,3 +335,55 @@ def test_a_successor_never_begins_before_its_predecessor_was_certainly_silent(ru
     running.step()
     start_s = running.state.phases["only"].start_s
     assert running.state.attempts["steady:0:2"].from_s == pytest.approx(running.now_s + 0.7 - start_s)
+
+
+def test_a_halt_ends_a_running_campaign_as_aborted_by_who_pressed_it(running):
+    running.seen = replace(running.seen, halted=Press("ada", "the pager rings"))
+    running.step()
+    aborting = running.state.aborting
+    assert (aborting.by, aborting.why, aborting.verdict) == (
+        "ada",
+        "halted by ada: the pager rings",
+        "aborted",
+    )
+    assert stops(running) == {"steady:0:1", "steady:1:1"}
+
+
+def test_nothing_is_placed_while_the_fleet_is_halted(world, load_activity):
+    one = world(("only", load_activity))
+    one.seen = replace(one.seen, halted=Press("ada"))
+    one.say(f.Submitted(campaign="c-1", text="", at_s=one.now_s))
+    one.step()
+    assert one.state.attempts == {}
+    assert (one.state.aborting.why, one.state.ended is not None) == ("halted by ada", True)
+
+
+@pytest.mark.parametrize(
+    ("max_time_s", "words"), [(20.0, "20s"), (90.0, "90s"), (120.0, "2m"), (7200.0, "2h")]
+)
+def test_a_campaign_is_stopped_when_its_time_is_over_and_is_invalid_then(
+    world, load_activity, max_time_s, words
+):
+    one = world(("only", load_activity))
+    one.say(f.Submitted(campaign="c-1", text="", at_s=one.now_s, max_time_s=max_time_s))
+    one.step()
+    one.claim()
+    one.ready()
+    one.step()
+    one.now_s += max_time_s
+    one.renew()
+    one.step()
+    assert one.state.aborting is None
+    one.step(after_s=0.1)
+    aborting = one.state.aborting
+    assert (aborting.by, aborting.verdict) == ("max-time", "invalid")
+    assert aborting.why == f"stopped by --max-time {words}, in phase only"
+    assert stops(one) == {"steady:0:1", "steady:1:1"}
+
+
+def test_the_time_of_a_campaign_also_runs_while_it_waits_for_workers(world, load_activity):
+    one = world(("only", load_activity), workers=(), top="place_within: 60s\n")
+    one.say(f.Submitted(campaign="c-1", text="", at_s=one.now_s, max_time_s=5.0))
+    one.step()
+    one.step(after_s=5.1)
+    assert one.state.aborting.by == "max-time"

@@ -3,8 +3,10 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
-from orchestrator.placement import Want, misses, place_again, place_phase, select, shard_count
+from orchestrator.eligible import Rules
+from orchestrator.placement import Want, place_again, place_phase, shard_count
 from orchestrator.plan import ActivityPlan, Where
 from workers.contract.facts import WorkerCard
 from workers.contract.schedule import ClosedArrivals, OpenArrivals, Segment
@@ -26,41 +28,6 @@ def fleet_of(card, *names, **given_):
 
 def placed(assignments):
     return {(one.activity, one.shard): one.worker for one in assignments}
-
-
-def test_where_selects_workers_that_meet_all_of_it_by_name(card):
-    fleet = [
-        card("c", labels=("fast",), gpus=("h", "h")),
-        card("a", labels=("fast", "eu"), gpus=("h",)),
-        card("b", labels=("eu",), gpus=("h", "h")),
-    ]
-    assert [one.worker for one in select(Where(), fleet, seed=1, activity="x")] == ["a", "b", "c"]
-    assert [one.worker for one in select(Where(labels=("fast",)), fleet, seed=1, activity="x")] == ["a", "c"]
-    both = Where(labels=("fast",), gpus=2)
-    assert [one.worker for one in select(both, fleet, seed=1, activity="x")] == ["c"]
-    assert [one.worker for one in select(Where(hosts=("host-b",)), fleet, seed=1, activity="x")] == ["b"]
-
-
-def test_at_most_counts_hosts_and_a_share_is_rounded_down_but_never_to_none(card):
-    fleet = [card(f"w{n}", host=f"h{n // 2}") for n in range(10)]
-    two = select(Where(at_most_hosts=2), fleet, seed=1, activity="x")
-    assert len({one.host for one in two}) == 2
-    assert len(two) == 4
-    assert len({one.host for one in select(Where(at_most_share=0.5), fleet, seed=1, activity="x")}) == 2
-    assert len({one.host for one in select(Where(at_most_share=0.01), fleet, seed=1, activity="x")}) == 1
-
-
-def test_which_hosts_at_most_cuts_to_follows_from_seed_and_activity_alone(card):
-    fleet = [card(f"w{n}") for n in range(8)]
-    where = Where(at_most_hosts=1)
-    chosen = [select(where, order, seed=3, activity="x") for order in (fleet, fleet[::-1])]
-    assert chosen[0] == chosen[1]
-    assert len({select(where, fleet, seed=seed, activity="x")[0].worker for seed in range(40)}) > 3
-    assert len({select(where, fleet, seed=3, activity=name)[0].worker for name in "abcdefghij"}) > 1
-
-
-def test_a_draining_worker_fits_nowhere_and_is_said_to_drain(card):
-    assert misses(Where(), card("a", draining=True)) == ["is draining"]
 
 
 def test_auto_makes_a_shard_a_worker_but_none_with_under_ten_a_second():
@@ -88,7 +55,53 @@ def test_a_phase_is_placed_whole_or_not_at_all_and_says_what_is_missing(card):
     wide = replace(LOAD, key="wide", shards=5)
     placement = place_phase([LOAD, wide], fleet_of(card, "a", "b", slots=2), busy={}, seed=1)
     assert placement.assignments == ()
-    assert placement.unmet == ("wide: 5 shards need 5 slots, 3 are free on 2 workers",)
+    (said,) = placement.unmet
+    assert said == (
+        "wide: 5 shards need 5 slots, 3 are free on 2 workers (b: 2 of 2 free, a: 1 of 2 free); "
+        "1 slot went to other activities of the phase"
+    )
+
+
+def test_every_activity_that_has_no_place_says_so_for_itself(card):
+    wide = replace(LOAD, key="wide", shards=5)
+    on_gpu = replace(LOAD, key="on-gpu", where=Where(gpus=1))
+    placement = place_phase([LOAD, wide, on_gpu], [card("a", slots=2)], busy={}, seed=1)
+    assert [one.split(":")[0] for one in placement.unmet] == ["wide", "on-gpu"]
+    assert "nearest is a, which has 0 of 1 GPU" in placement.unmet[1]
+
+
+def test_who_has_the_slots_is_named(card):
+    fleet = [card("a", slots=4), card("b", slots=2)]
+    placement = place_phase(
+        [replace(LOAD, shards=4)],
+        fleet,
+        busy={"a": 3, "b": 1},
+        seed=1,
+        held_by={"a": ("peak-1", "soak-2"), "b": ("soak-2",), "elsewhere": ("other-3",)},
+    )
+    (said,) = placement.unmet
+    assert said == (
+        "load: 4 shards need 4 slots, 2 are free on 2 workers (a: 1 of 4 free, b: 1 of 2 free); "
+        "busy with campaigns peak-1, soak-2"
+    )
+
+
+def test_workers_that_do_not_meet_the_rules_are_given_nothing_and_are_named(card):
+    fleet = [
+        structs.replace(card("a", slots=1), version="0.1.0"),
+        structs.replace(card("b", slots=4), version="0.0.9"),
+    ]
+    rules = Rules(version="0.1.0")
+    activity = replace(LOAD, shards=3)
+    placement = place_phase([activity], fleet, busy={}, seed=1, rules=rules)
+    (said,) = placement.unmet
+    assert said == (
+        "load: 3 shards need 3 slots, 1 is free on 1 worker (a: 1 of 1 free); "
+        "1 more worker may not: nearest is b, which is version 0.0.9, not 0.1.0"
+    )
+    want = Want("load", 0, 1)
+    assert placed(place_again(LOAD, [want], fleet[1:], busy={}, seed=1)) == {("load", 0): "b"}
+    assert place_again(LOAD, [want], fleet[1:], busy={}, seed=1, rules=rules) == ()
 
 
 def test_nobody_alive_is_said_as_such():

@@ -85,7 +85,7 @@ def test_shards_and_their_rates_are_shared_out(campaign_of, load_activity):
 
 def test_too_few_slots_are_named(campaign_of, load_activity):
     said = previewed(campaign_of(("p", load_activity)), workers=1, slots=1)
-    assert said.unmet == ("p: steady: 2 shards need 2 slots, 1 are free on 1 workers",)
+    assert said.unmet == ("p: steady: 2 shards need 2 slots, 1 is free on 1 worker (local-1: 1 of 1 free)",)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ One leads, a decision is made once, a stalled leader changes nothing.
 import time
 from collections.abc import Iterator
 
+import msgspec
 import pytest
 import redis
 
@@ -91,3 +92,12 @@ def test_a_worker_that_is_silent_for_too_long_is_not_of_the_fleet(stores) -> Non
         card = f.WorkerCard(worker=name, incarnation="i", host="h", version="0", slots=1, seen_s=seen_s)
         store.client.hset(names.WORKERS, name, f.encode_fact(card))
     assert [card.worker for card in store.fleet(now_s)] == ["a", "b"]
+
+
+def test_a_card_that_cannot_be_read_hides_no_other_worker(stores, card) -> None:
+    first, _ = stores
+    now_s = first.now_s()
+    body = msgspec.json.encode(card("w", seen_s=now_s))
+    first.client.hset(names.WORKERS, mapping={"a": b"{}", "b": b"\xff", "w": body})
+    assert [one.worker for one in first.fleet(now_s)] == ["w"]
+    assert first.unreadable_cards() == ("a", "b")

@@ -31,3 +31,24 @@ def test_a_broken_or_missing_file_is_named_and_nothing_is_left(redis_client, tmp
     with pytest.raises(DataError, match=r"rows\.jsonl"):
         fetch(redis_client, sha256, folder=tmp_path, name="rows.jsonl")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_file_that_is_too_large_for_redis_is_fetched_from_its_url_and_held_against_its_sha256(
+    redis_client, tmp_path
+):
+    source = tmp_path / "rows.jsonl"
+    source.write_bytes(b"x" * 3_000_000)
+    sha256 = hashlib.sha256(source.read_bytes()).hexdigest()
+    path = fetch(redis_client, sha256, folder=tmp_path / "kept", name=f"file://{source}")
+    assert path.read_bytes() == source.read_bytes()
+    with pytest.raises(DataError, match=r"rows\.jsonl: what came does not add up"):
+        fetch(redis_client, "0" * 64, folder=tmp_path / "kept", name=f"file://{source}")
+    assert list((tmp_path / "kept").iterdir()) == [path]
+
+
+def test_a_url_that_cannot_be_read_is_named_without_its_login(redis_client, tmp_path):
+    url = "memory://ada:secret@nowhere/rows.jsonl"
+    with pytest.raises(DataError, match="cannot be fetched by this worker") as refused:
+        fetch(redis_client, "0" * 64, folder=tmp_path, name=url)
+    assert "nowhere/rows.jsonl" in str(refused.value)
+    assert "secret" not in str(refused.value)

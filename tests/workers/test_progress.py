@@ -1,27 +1,9 @@
-"""Words for Flower: the latest only, and never in the way."""
+"""Words for Flower: the latest only, never in the way, and none after the end."""
 
 import threading
 
-from workers.contract.data import Fixed, SyntheticData
-from workers.contract.schedule import OpenArrivals, Segment
-from workers.contract.sketch import sketch_of, to_wire
-from workers.contract.snapshot import JUDGED, Cell, Snapshot
-from workers.contract.spec import LoadSpec, TargetSpec
-from workers.progress import Progress, words
-
-
-def test_a_line_tells_share_rate_and_p99():
-    spec = LoadSpec(
-        campaign="c", phase="p", activity="a", kind="load",
-        target=TargetSpec("t", "json-http", "http://x", {}, 1.0),
-        arrivals=OpenArrivals("constant", (Segment(0.0, 10.0, 5.0, 5.0),), 1, "a"), warmup_s=0.0,
-        max_in_flight=1, data=SyntheticData(Fixed(1), Fixed(1)), bounds=(), tag_groups=(), seed=1,
-        fence_s=10.0,
-    )  # fmt: skip
-    cell = Cell(3, JUDGED, {"ok": 100}, {}, {"latency": to_wire(sketch_of([0.034] * 100))})
-    shot = Snapshot("a", 0, "a:0:1", 4, 0.0, 100, 812, [], [cell])
-    assert words(shot, spec, phase_s=4.0) == "40% · 812 req/s · p99 34 ms"
-    assert words(Snapshot("a", 0, "a:0:1", 5, 0.0, 100, 0, [], []), spec, phase_s=99.0) == "100% · 0 req/s"
+from workers import progress as room
+from workers.progress import Progress
 
 
 def test_only_the_latest_words_are_said_and_a_failure_stops_nothing():
@@ -35,6 +17,8 @@ def test_only_the_latest_words_are_said_and_a_failure_stops_nothing():
         raise OSError("away")
 
     progress = Progress(send)
+    assert progress.begin("t")
+    assert progress.begin("u")
     for text in ("1", "2", "3"):
         progress.show("t", text)
     progress.show("u", "4")
@@ -42,3 +26,56 @@ def test_only_the_latest_words_are_said_and_a_failure_stops_nothing():
     assert twice.wait(5)
     progress.close()
     assert said == [("t", "3"), ("u", "4")]
+
+
+def test_nothing_is_said_of_a_task_that_has_ended(monkeypatch):
+    said: list[tuple[str, str]] = []
+    told = threading.Event()
+    monkeypatch.setattr(room, "SAY_EVERY_S", 0.05)
+
+    def send(task_id: str, text: str) -> None:
+        said.append((task_id, text))
+        told.set()
+
+    progress = Progress(send)
+    progress.begin("ended")
+    progress.begin("runs")
+    progress.show("ended", "99%")
+    assert progress.end("ended") == "99%"
+    progress.show("ended", "100%")
+    progress.start()
+    progress.show("runs", "1%")
+    assert told.wait(5)
+    progress.close()
+    assert said == [("runs", "1%")]
+
+
+def test_a_task_that_comes_again_while_it_runs_is_a_repeat_and_afterwards_is_not():
+    progress = Progress(lambda *_: None)
+    assert progress.begin("t")
+    assert not progress.begin("t")
+    assert progress.end("t") == ""
+    assert progress.begin("t")
+
+
+def test_old_words_are_said_again_so_that_silence_means_something(monkeypatch):
+    said: list[tuple[str, str]] = []
+    enough = threading.Event()
+    monkeypatch.setattr(room, "SAY_EVERY_S", 0.02)
+
+    def send(task_id: str, text: str) -> None:
+        said.append((task_id, text))
+        if len(said) == 5:
+            enough.set()
+
+    progress = Progress(send)
+    progress.begin("waits")
+    progress.begin("prepares")
+    progress.show("waits", "waiting, at 600 s")
+    progress.start()
+    assert enough.wait(5)
+    progress.close()
+    assert said[:5] == [
+        ("waits", "waiting, at 600 s"),
+        *[("waits", "waiting, at 600 s"), ("prepares", room.PREPARING)] * 2,
+    ]

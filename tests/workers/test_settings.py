@@ -2,12 +2,18 @@
 
 import pytest
 
+from workers.guard import SecretUnsetError, fill
 from workers.settings import parse
+
+LOCAL = {"SHAKEOUT_BROKER": "redis://127.0.0.1"}
 
 
 def test_flags_and_environment_add_up():
     environment = {
         "SHAKEOUT_BROKER": "redis://:secret@host/0",
+        "SHAKEOUT_SIGNING_KEY": "ops=of-the-coordinators",
+        "SHAKEOUT_SUBMITTER_KEYS": "ada=of-ada, bo=of-bo",
+        "CHAT_TOKEN": "t",
         "SHAKEOUT_ALLOW_TARGETS": "10.0.0.0/8, chat:8000,",
         "SHAKEOUT_DEMO_PID": "42",
         "SHAKEOUT_HOME": "/srv/shakeout",
@@ -17,6 +23,30 @@ def test_flags_and_environment_add_up():
     assert (told.name, told.slots, told.labels, told.demo_pid) == ("w1", 3, ("a", "b"), 42)
     assert told.allow_targets == ("10.0.0.0/8", "chat:8000")
     assert str(told.home) == "/srv/shakeout"
+    assert [key.name for key in told.keys.keys] == ["ops"]
+    assert [key.name for key in told.people.keys] == ["ops", "ada", "bo"]
+    assert told.warning == ""
+
+
+def test_a_campaign_can_ask_for_what_the_operator_set_but_not_for_the_workers_own_secrets():
+    environment = {
+        "SHAKEOUT_BROKER": "redis://:hush@127.0.0.1/0",
+        "SHAKEOUT_SIGNING_KEY": "ops=hush-hush",
+        "SHAKEOUT_SUBMITTER_KEYS": "ada=hush-hush-hush",
+        "CHAT_TOKEN": "t",
+    }
+    told = parse(["--name", "w1"], environment)
+    assert told.environment == {"CHAT_TOKEN": "t"}
+    with pytest.raises(SecretUnsetError):
+        fill("${env:SHAKEOUT_SIGNING_KEY}", told)
+    assert fill("${env:CHAT_TOKEN}", told) == "t"
+    assert "hush-hush" not in repr(told)
+
+
+def test_without_a_key_a_worker_beside_its_broker_warns():
+    told = parse(["--name", "w1"], {"SHAKEOUT_BROKER": "redis://127.0.0.1/0"})
+    assert "nothing is signed" in told.warning
+    assert told.people.own is None
 
 
 @pytest.mark.parametrize(
@@ -26,6 +56,9 @@ def test_flags_and_environment_add_up():
         (["--name", "w 1"], {"SHAKEOUT_BROKER": "redis://x"}, "no worker name"),
         (["--name", "w1", "--slots", "0"], {"SHAKEOUT_BROKER": "redis://x"}, "from 1 to"),
         (["--name", "w1"], {"SHAKEOUT_BROKER": "redis://x", "SHAKEOUT_DEMO_PID": "x"}, "SHAKEOUT_DEMO_PID"),
+        (["--name", "w1"], {"SHAKEOUT_BROKER": "redis://x"}, "SHAKEOUT_SIGNING_KEY is not set"),
+        (["--name", "w1"], LOCAL | {"SHAKEOUT_SIGNING_KEY": "a\nb"}, "SHAKEOUT_SIGNING_KEY: signing key 1"),
+        (["--name", "w1"], LOCAL | {"SHAKEOUT_SUBMITTER_KEYS": "\t\x00"}, "SUBMITTER_KEYS: signing key 1"),
     ],
 )
 def test_what_cannot_work_is_said_and_ends_with_exit_code_2(flags, environment, words, capsys):

@@ -12,6 +12,17 @@ class ContractError(ShakeoutWorkerError):
     """Something said between coordinator and worker could not be read."""
 
 
+class AttemptError(ShakeoutWorkerError):
+    """An attempt ended badly, or was refused; its task is shown as failed, with these words alone."""
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+class RepeatError(ShakeoutWorkerError):
+    """A task came again while its attempt runs: nothing is to be done, and nothing shown."""
+
+
 class DataError(ShakeoutWorkerError):
     """A data file is missing, broken or lacks a field; names file and line."""
 

@@ -20,7 +20,9 @@ class Submitted(_Fact, frozen=True, kw_only=True, tag="submitted"):
     """A campaign: its file as read, the values set over it, the seed (drawn if not given) and who sent it.
 
     `files`: path as written in the campaign file -> (sha256, size in bytes). `urls`: target -> url of a
-    demo target that was started for it. `cases`: activity key -> golden cases to judge.
+    demo target that was started for it. `cases`: activity key -> golden cases to judge. `labels`: the
+    submitter's own, for lists. `max_time_s`: stop after so long since `at_s`; 0: no such limit. `signature`:
+    over all the rest.
     """
 
     campaign: str
@@ -31,6 +33,9 @@ class Submitted(_Fact, frozen=True, kw_only=True, tag="submitted"):
     files: dict[str, tuple[str, int]] = {}
     urls: dict[str, str] = {}
     cases: dict[str, int] = {}
+    labels: dict[str, str] = {}
+    max_time_s: float = 0.0
+    signature: str = ""
 
 
 class AbortAsked(_Fact, frozen=True, kw_only=True, tag="abort-asked"):
@@ -38,6 +43,7 @@ class AbortAsked(_Fact, frozen=True, kw_only=True, tag="abort-asked"):
 
     by: str
     why: str = ""
+    signature: str = ""
 
 
 class Noted(_Fact, frozen=True, kw_only=True, tag="noted"):
@@ -45,9 +51,32 @@ class Noted(_Fact, frozen=True, kw_only=True, tag="noted"):
 
     by: str
     text: str
+    signature: str = ""
 
 
 # decided by the leader
+
+
+class Accepted(_Fact, frozen=True, kw_only=True, tag="accepted"):
+    """The submission's signature held when it came; `key`: whose it is, "" in a fleet without keys.
+
+    `submission`: sha256 of what was submitted. `signature`: the leader's own, over all the rest.
+    """
+
+    key: str = ""
+    submission: str = ""
+    signature: str = ""
+
+
+class Refused(_Fact, frozen=True, kw_only=True, tag="refused"):
+    """Something that a person or the leader seems to have said does not count.
+
+    `what`: submission, acceptance, abort, note; `by`: who it says it is from.
+    """
+
+    what: str
+    by: str
+    why: str
 
 
 class PhaseOpened(_Fact, frozen=True, kw_only=True, tag="phase-opened"):
@@ -169,6 +198,14 @@ class Exited(_Fact, frozen=True, kw_only=True, tag="exited"):
     known: bool = True
 
 
+class TaskRefused(_Fact, frozen=True, kw_only=True, tag="task-refused"):
+    """A task for this attempt came to a worker that does not believe it; the attempt itself goes on."""
+
+    attempt: str
+    worker: str
+    why: str
+
+
 class FaultSeen(_Fact, frozen=True, kw_only=True, tag="fault-seen"):
     """A step of a fault: `what` is injected, verified, reverted, residue or failed.
 
@@ -184,18 +221,41 @@ class FaultSeen(_Fact, frozen=True, kw_only=True, tag="fault-seen"):
 
 
 Fact = (
-    Submitted | AbortAsked | Noted | PhaseOpened | PhaseSkipped | Placed | PhaseStarted | Resumed | Lost |
-    PhaseEnded | Aborting | Ended | Claimed | NotReady | Ready | Exited | FaultSeen )  # fmt: skip
+    Submitted | AbortAsked | Noted | Accepted | Refused | PhaseOpened | PhaseSkipped | Placed | PhaseStarted |
+    Resumed | Lost | PhaseEnded | Aborting | Ended | Claimed | NotReady | Ready | Exited | TaskRefused |
+    FaultSeen )  # fmt: skip
 
 encode_fact = msgspec.json.Encoder().encode
 decode_fact = msgspec.json.Decoder(Fact).decode
 
 
+class Gpu(msgspec.Struct, frozen=True):
+    """One NVIDIA GPU in the driver's order; `mig`: names of its MIG instances, empty where MIG is off.
+
+    `memory_bytes`: 0 where the driver does not tell. `mig_on`: work can use its instances alone, not the
+    whole, also where it has none yet.
+    """
+
+    name: str
+    uuid: str = ""
+    memory_bytes: int = 0
+    mig: tuple[str, ...] = ()
+    mig_on: bool = False
+
+    @property
+    def usable(self) -> tuple[str, ...]:
+        """Names of what work can be put on, one for each that `where: {gpus: N}` counts."""
+        return self.mig if self.mig_on else (self.name,)
+
+
 class WorkerCard(msgspec.Struct, frozen=True):
     """What a worker says of itself: the inventory behind `where`.
 
-    `slots`: engines it runs at once; `gpus`: names; `offset_s`: the common clock minus its own time of day,
-    known to `uncertainty_s`. `draining`: takes nothing new. `seen_s`: when it said this, common time.
+    `slots`: engines it runs at once. `offset_s`: the common clock minus its own time of day, known to
+    `uncertainty_s`. `draining`: takes nothing new. `seen_s`: when it said this, common time. `driver`: of the
+    GPUs, or why there is none to be seen. `kernel`, `cpu`, `python`: of the host, for people. `trusts`: ids
+    of the signing keys whose tasks it takes; empty: anybody's. `halted`: the red button is pressed, as it
+    sees it. `refused`: how many tasks, halts and resumes it did not believe; `refused_why`: the last of them.
     """
 
     worker: str
@@ -204,7 +264,15 @@ class WorkerCard(msgspec.Struct, frozen=True):
     version: str
     slots: int
     labels: tuple[str, ...] = ()
-    gpus: tuple[str, ...] = ()
+    gpus: tuple[Gpu, ...] = ()
+    driver: str = ""
+    kernel: str = ""
+    cpu: str = ""
+    python: str = ""
+    trusts: tuple[str, ...] = ()
+    halted: bool = False
+    refused: int = 0
+    refused_why: str = ""
     pid: int = 0
     cores: int = 0
     memory_bytes: int = 0

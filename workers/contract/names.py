@@ -1,6 +1,7 @@
 """Every Redis key, queue and header that both sides use, and the deadlines that both sides keep."""
 
 import re
+from urllib.parse import quote
 
 PREFIX = "shakeout"
 
@@ -13,12 +14,21 @@ FINISHED = f"{PREFIX}:finished"
 """Sorted set of ended campaign ids by end."""
 WORKERS = f"{PREFIX}:workers"
 """Hash: worker name -> WorkerCard as JSON; cards older than `CARD_S` are dead."""
+COORDINATORS = f"{PREFIX}:coordinators"
+"""Hash: nonce -> what a coordinator says of itself, for people."""
 RUNS = f"{PREFIX}:runs"
 """String: what stands in the marker file of the leader's runs URL."""
 INBOX = f"{PREFIX}:inbox"
 """Stream of campaign ids whose journal grew by a worker's or person's fact: wakes the leader."""
 HALT = f"{PREFIX}:halt"
-"""Exists while the red button is pressed."""
+"""Hash: `halt` and `resume`, the last of each as JSON with its signature. Halted while `halt` is newer."""
+FLOWER = f"{PREFIX}:flower"
+"""String: the address of this fleet's Flower as people open it; stands while it runs."""
+NOTICES = f"{PREFIX}:doctor:notices"
+"""Stream of what processes that were refused and ended have left for `doctor`."""
+
+EVENTS = f"{PREFIX}.events"
+"""Exchange of Celery's events: our own, so that Flower shows nothing of others on the same server."""
 
 ID_HEADER = "x-shakeout-id"
 TASK = "shakeout.{kind}"
@@ -106,6 +116,16 @@ def control(worker: str) -> str:
 def file_chunks(sha256: str) -> str:
     """List of 1 MiB chunks of a data file."""
     return f"{PREFIX}:file:{sha256}"
+
+
+def task_id(campaign: str, attempt: str) -> str:
+    """The attempt's Celery task."""
+    return f"{campaign}/{attempt}"
+
+
+def task_page(flower: str, campaign: str, attempt: str) -> str:
+    """Where Flower, at this address, shows the attempt for as long as it remembers it."""
+    return f"{flower}/task/{quote(task_id(campaign, attempt), safe='')}"
 
 
 def queue(worker: str) -> str:

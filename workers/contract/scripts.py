@@ -4,6 +4,8 @@ Keys and arguments stand in each docstring, in order. Times are Redis TIME in ms
 by proving the lead, so a coordinator that stalled and lost it can change nothing.
 """
 
+from workers.contract import names
+
 _NOW = """
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -37,8 +39,8 @@ return 1
 
 RENEW = (
     _NOW
+    + f"local led = redis.call('EXISTS', '{names.LEADER}') == 1"
     + """
-local led = redis.call('EXISTS', KEYS[2]) == 1
 local answers = {}
 for place, attempt in ipairs(ARGV) do
   if redis.call('HEXISTS', KEYS[1], attempt) == 0 then
@@ -53,10 +55,11 @@ end
 return answers
 """
 )
-"""Renew leases of one campaign. Keys: leases, leader. Args: attempts.
+"""Renew leases of one campaign. Keys: leases. Args: attempts.
 
 A list in the same order: now in ms; -1: the leader took the lease away; -2: nobody leads, nothing was
-renewed.
+renewed. The leader's key stands in the text: EVAL wants leave to write each of its KEYS, and a worker's Redis
+user may only read that one.
 """
 
 FACT = """
@@ -66,7 +69,7 @@ redis.call('XADD', KEYS[1], '*', 'f', ARGV[2])
 redis.call('XADD', KEYS[4], 'MAXLEN', '~', 10000, '*', 'c', ARGV[5])
 return 1
 """
-"""Append a worker's or a person's fact. Keys: journal, fact_ids, claims, inbox.
+"""Append a worker's or a person's fact. Keys: journal, fact_ids, claims (a person's: any other), inbox.
 
 Args: fact id, fact as JSON, attempt ("": a person's), incarnation, campaign. 1: appended; 0: a repeat; -1:
 the attempt is not (or no longer) this incarnation's. A lease taken away does not matter here: the truth may

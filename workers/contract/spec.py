@@ -75,7 +75,8 @@ class LoadSpec(msgspec.Struct, frozen=True, tag="load"):
 class RegressionSpec(msgspec.Struct, frozen=True, tag="regression"):
     """Golden cases, in rounds of `repeats`; case i goes to batch i modulo the number of batches.
 
-    `compare`: {FIELD: {RULE: options}} of the activity. `concurrency` is over all batches.
+    `compare`: {FIELD: {RULE: options}} of the activity. `concurrency` is over all batches. `cases`: how many
+    of the file there are up to `limit`; 0 where nobody has counted.
     """
 
     campaign: str
@@ -92,6 +93,7 @@ class RegressionSpec(msgspec.Struct, frozen=True, tag="regression"):
     fence_s: float
     repeats: int = 1
     id_header: bool = True
+    cases: int = 0
 
 
 class ChaosSpec(msgspec.Struct, frozen=True, tag="chaos"):
@@ -120,7 +122,8 @@ class ShardTask(msgspec.Struct, frozen=True):
     """The body of a Celery task: who should do which try at which shard of which spec.
 
     `skip_rows`: golden cases already judged by an earlier attempt. `probe`: ask the target for readiness
-    first. `expires_s`: common time after which nobody may claim it.
+    first. `expires_s`: common time after which nobody may claim it. `signature`: the coordinator's, over all
+    the rest.
     """
 
     campaign: str
@@ -136,6 +139,7 @@ class ShardTask(msgspec.Struct, frozen=True):
     expires_s: float
     probe: bool = False
     skip_rows: tuple[int, ...] = ()
+    signature: str = ""
 
 
 def attempt_id(activity: str, shard: int, number: int) -> str:

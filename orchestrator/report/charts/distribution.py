@@ -13,6 +13,8 @@ from workers.contract.snapshot import JUDGED
 
 POINTS = 160
 _LEAST_SHARE = 1e-5
+_MOST_LOW = 0.1
+"""The axis ends at 1: one request alone must not make it begin there too."""
 _SHOWN = (("latency", 1), ("service_time", 3), ("ttft", 2), ("itl", 4))
 
 
@@ -27,7 +29,8 @@ def distribution_chart(measured: Measured) -> Chart | None:
     ]
     if not values:
         return None
-    low = max(_LEAST_SHARE, 10.0 ** np.floor(log10(1 / max(one.count for one in measured_ones.values()))))
+    least = 1 / max(one.count for one in measured_ones.values())
+    low = max(_LEAST_SHARE, min(_MOST_LOW, 10.0 ** np.floor(log10(least))))
     decades = round(-log10(low))
     y = Axis(low, 1.0, tuple(10.0**-power for power in range(decades, -1, -1)), log=True)
     lines = tuple(

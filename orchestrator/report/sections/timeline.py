@@ -31,6 +31,10 @@ def _words(fact: f.Fact, attempts: dict[str, Attempt]) -> tuple[str, str] | None
             return "person", f"{by} asked for an abort" + (f": {why}" if why else "")
         case f.Noted(by=by, text=text):
             return "person", f"{by}: {text}"
+        case f.Refused(what=what, by=by, why=why):
+            return "bad", f"{what} of {by} does not count: {why}"
+        case f.TaskRefused(worker=worker, why=why):
+            return "bad", f"worker {worker} refused a task: {why}"
         case f.PhaseStarted(phase=phase):
             return "plain", f"phase {phase} set to start, {_shards(phase, attempts)}"
         case f.PhaseSkipped(phase=phase, why=why):

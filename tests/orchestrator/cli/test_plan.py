@@ -73,3 +73,42 @@ def test_a_broken_golden_set_is_refused(tmp_path):
     done = shakeout("plan", str(tmp_path / "c.yaml"))
     assert done.returncode == 2
     assert "chat.jsonl" in done.stderr
+
+
+def test_a_golden_set_that_cannot_be_fetched_is_refused(tmp_path):
+    text = (EXAMPLES / "quickstart.yaml").read_text()
+    (tmp_path / "c.yaml").write_text(text.replace("golden/chat.jsonl", f"file://{tmp_path}/none.jsonl"))
+    done = shakeout("plan", str(tmp_path / "c.yaml"))
+    assert done.returncode == 2, done.stderr
+    assert f"file://{tmp_path}/none.jsonl cannot be read" in done.stderr
+
+
+def test_a_fleet_that_is_assumed_and_one_that_is_there_are_not_both_asked_for():
+    file = str(EXAMPLES / "quickstart.yaml")
+    done = shakeout("plan", file, "--workers", "2", "--broker", "redis://127.0.0.1:1")
+    assert done.returncode == 2
+    assert "--workers assumes a fleet and --broker looks at one" in done.stderr
+
+
+def test_workers_assume_a_fleet_also_where_the_environment_names_one(monkeypatch):
+    monkeypatch.setenv("SHAKEOUT_BROKER", "redis://127.0.0.1:1")
+    done = shakeout("plan", str(EXAMPLES / "quickstart.yaml"), "--workers", "2")
+    assert "assumed fleet: 2 workers on this machine" in done.stdout
+
+
+def test_a_fleet_that_cannot_be_reached_is_said_and_exits_with_6(monkeypatch):
+    monkeypatch.setenv("SHAKEOUT_BROKER", "redis://127.0.0.1:1")
+    done = shakeout("plan", str(EXAMPLES / "quickstart.yaml"))
+    assert done.returncode == 6
+    assert "redis://127.0.0.1:1" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_fleet_without_workers_or_coordinator_is_planned_on_all_the_same(shared_valkey, redis_client):
+    file = str(EXAMPLES / "quickstart.yaml")
+    done = shakeout("plan", file, "--broker", shared_valkey.url)
+    assert done.returncode == 0, done.stderr
+    assert "fleet: no worker is alive" in done.stdout
+    assert "peak: peak-load: no worker is alive (needs any worker)" in done.stdout
+    assert "targets.chat: demo (on a fleet; say --set targets.chat.url=http://HOST:PORT)" in done.stdout
+    assert "warning: no coordinator leads this fleet" in done.stderr

@@ -2,14 +2,16 @@
 
 import json
 import os
+import secrets
 import signal
 import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import psutil
@@ -21,6 +23,7 @@ from orchestrator.store import Store
 from orchestrator.submit import new_id, submit
 from workers.contract import facts as f
 from workers.contract import names
+from workers.contract.signing import NO_KEYS, Keys, read_keys
 
 WITHIN_S = 30.0
 FENCE_S = 2.0
@@ -28,6 +31,7 @@ LOAD = """\
 campaign: walls
 seed: 3
 on_lost_coordinator: {fence}
+validity: {{lag_p99: 2s, start_skew: 10s}}
 targets:
   chat: {{protocol: openai-chat, model: demo, url: "{url}", timeout: 1s}}
 {top}phases:
@@ -80,11 +84,15 @@ class Process:
 
 @dataclass
 class Campaign:
-    """One submitted campaign, its journal, its results and what the target saw of it."""
+    """One submitted campaign, its journal, its results and what the target saw of it.
+
+    `before`: requests that the target had received when it was submitted, perhaps of a load of the same name.
+    """
 
     fleet: "Fleet"
     id: str
     name: str
+    before: int = 0
 
     def facts(self, *kinds: type) -> list[Any]:
         found = [entry.fact for entry in self.fleet.store.journal(self.id)]
@@ -100,7 +108,7 @@ class Campaign:
         return eventually(lambda: self.facts(kind), within_s=within_s)[0]
 
     def finished(self) -> bool:
-        return self.fleet.store.client.zscore(names.FINISHED, self.id) is not None
+        return self.fleet.store.is_finished(self.id)
 
     def report(self, *, within_s: float = WITHIN_S) -> dict[str, Any]:
         """Wait for the end, and read what it came to."""
@@ -112,7 +120,7 @@ class Campaign:
 
     def log(self) -> list[dict[str, Any]]:
         """What the target received of this campaign's load."""
-        lines = self.fleet.received()
+        lines = self.fleet.received()[self.before :]
         return [line for line in lines if (line["id"] or "").startswith(f"{self.name}/")]
 
     def agrees(self, report: dict[str, Any]) -> dict[str, Any]:
@@ -147,6 +155,8 @@ class Fleet:
     workers: dict[str, Process] = field(default_factory=dict)
     ended: list[Process] = field(default_factory=list)
     number: int = 0
+    environment: dict[str, str] = field(default_factory=dict)
+    keys: Keys = NO_KEYS
 
     def spawn(self, *argv: str, **environment: str) -> Process:
         self.number += 1
@@ -157,7 +167,7 @@ class Fleet:
                 stdout=file,
                 stderr=file,
                 cwd=self.folder,
-                env={**os.environ, "SHAKEOUT_BROKER": self.server.url, **environment},
+                env={**os.environ, "SHAKEOUT_BROKER": self.server.url, **self.environment, **environment},
             )
         process = Process(popen, log)
         self.ended.append(process)
@@ -220,21 +230,27 @@ class Fleet:
     def _cards_are_right(self) -> bool:
         return {card.worker for card in self.store.fleet(self.store.now_s())} == set(self.workers)
 
-    def submit(self, name: str, *, more: str = "", **given: object) -> Campaign:
-        """A campaign of one load, called `name`; `more`: further activities of its phase."""
+    def submit(
+        self, name: str, *, more: str = "", options: Mapping[str, Any] = MappingProxyType({}), **given: object
+    ) -> Campaign:
+        """A campaign of one load, called `name`; `more`: further activities of its phase.
+
+        `options`: of `submit` itself.
+        """
         keys = {
             "fence": f"{FENCE_S:g}s", "url": self.url, "shards": 2, "rate": "60/s",
             "duration": "5s", "top": "",
         } | given  # fmt: skip
-        return self.submit_text(LOAD.format(name=name, more=more, **keys), name)
+        return self.submit_text(LOAD.format(name=name, more=more, **keys), name, **options)
 
-    def submit_text(self, text: str, name: str) -> Campaign:
+    def submit_text(self, text: str, name: str, **given: Any) -> Campaign:
         file = self.folder / f"{name}.yaml"
         file.write_text(text)
         loaded = load_campaign(file)
         id_ = new_id(name, now_s=self.store.now_s())
-        submit(loaded, store=self.store, id_=id_, seed=3, by="tests", urls={})
-        return Campaign(self, id_, name)
+        before = len(self.received())
+        submit(loaded, store=self.store, id_=id_, seed=3, by="tests", urls={}, keys=self.keys, **given)
+        return Campaign(self, id_, name, before)
 
     def close(self) -> None:
         self.server.resume()
@@ -247,15 +263,56 @@ class Fleet:
 
 
 @pytest.fixture(scope="session")
-def the_fleet(valkey: Callable[[], Any], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+def new_fleet(
+    valkey: Callable[[], Any], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[..., Fleet]]:
+    """Each call makes one more, with a Valkey and a target of its own; all end with the session."""
+    made: list[Fleet] = []
+
+    def make(**environment: str) -> Fleet:
+        server = valkey()
+        folder = tmp_path_factory.mktemp("fleet")
+        made.append(Fleet(server, folder, Store(server.url), environment=environment))
+        made[-1].target()
+        return made[-1]
+
+    yield make
+    for fleet in made:
+        fleet.close()
+        fleet.store.client.close()
+
+
+@pytest.fixture(scope="session")
+def the_fleet(new_fleet: Callable[..., Fleet]) -> Fleet:
     """One fleet for all tests of this folder."""
-    server = valkey()
-    store = Store(server.url)
-    built = Fleet(server, tmp_path_factory.mktemp("fleet"), store)
-    built.target()
-    yield built
-    built.close()
-    store.client.close()
+    return new_fleet()
+
+
+@pytest.fixture(scope="session")
+def signed_fleet(new_fleet: Callable[..., Fleet]) -> Fleet:
+    """A fleet with keys: the coordinator's own, and `ada`'s, who submits."""
+    own, ada = (f"{name}={secrets.token_hex(32)}" for name in ("ops", "ada"))
+    fleet = new_fleet(SHAKEOUT_SIGNING_KEY=own, SHAKEOUT_SUBMITTER_KEYS=ada)
+    fleet.keys = read_keys(ada)
+    return fleet
+
+
+@pytest.fixture
+def fleet_on(tmp_path: Path) -> Iterator[Callable[..., Fleet]]:
+    """Makes a fleet with a target on a server of the test's own: anything with a `url` and `resume()`."""
+    made: list[Fleet] = []
+
+    def make(server: Any, **environment: str) -> Fleet:
+        folder = tmp_path / f"fleet-{len(made)}"
+        folder.mkdir()
+        made.append(Fleet(server, folder, Store(server.url), environment=environment))
+        made[-1].target()
+        return made[-1]
+
+    yield make
+    for fleet in made:
+        fleet.close()
+        fleet.store.client.close()
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import signal
 import time
 
 from orchestrator.dispatch import sender
-from orchestrator.live import decode_live
+from orchestrator.live_view import decode_live
 from workers.contract import facts as f
 from workers.contract import names
 from workers.contract.spec import ShardTask
@@ -16,6 +16,7 @@ GOLDEN = """\
 campaign: walls
 seed: 3
 on_lost_coordinator: 2s
+validity: {{lag_p99: 2s, start_skew: 10s}}
 targets:
   chat: {{protocol: openai-chat, model: demo, url: "{url}", timeout: 2s}}
 phases:

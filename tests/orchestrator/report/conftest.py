@@ -159,10 +159,12 @@ def _play_shard(
         )
 
 
-def _card(name: str, *, labels: tuple[str, ...] = (), gpus: tuple[str, ...] = ()) -> f.WorkerCard:
+def _card(name: str, *, labels: tuple[str, ...] = (), gpus: tuple[f.Gpu, ...] = ()) -> f.WorkerCard:
     return f.WorkerCard(
         name, f"{name}.1", f"{name}.internal", "0.1.0", 4, labels, gpus, pid=4711, cores=8,
-        memory_bytes=32 * 2**30, offset_s=-0.0021, uncertainty_s=0.0004,
+        memory_bytes=32 * 2**30, driver="550.54.15" if gpus else "no NVIDIA driver",
+        kernel="Linux 6.1.0-18-amd64", cpu="AMD EPYC 9454", python="3.11.2",
+        offset_s=-0.0021, uncertainty_s=0.0004,
     )  # fmt: skip
 
 
@@ -323,7 +325,7 @@ def _outcome(scenario: Scenario) -> Outcome:
         phases=tuple(results),
         verdict=verdict,
         journal=tuple(Entry(f"{round(fact.at_s * 1000)}-0", fact) for fact in stage.facts),
-        fleet=(_card("atlas", labels=("model-server",)), _card("borea", gpus=("NVIDIA H200",))),
+        fleet=(_card("atlas", labels=("model-server",)), _card("borea", gpus=(f.Gpu("NVIDIA H200"),))),
         started_s=STARTED_S,
         ended_s=now_s,
     )

@@ -103,6 +103,18 @@ def test_faults_are_shaded_and_gaps_are_marked(failed):
     assert "attempt 1 on worker borea, is lost" in html.unescape(text)
 
 
+def test_each_attempt_links_to_its_page_in_flower_where_the_fleet_has_one(passed, page):
+    outcome = replace(passed, flower="https://shakeout.example/flower")
+    report = build_report(outcome)
+    validate_report(report)
+    shown = render_html(report, outcome)
+    for said in report["activities"].values():
+        for one in said["attempts"]:
+            place = f"{outcome.id}/{one['attempt']}".replace("/", "%2F").replace(":", "%3A")
+            assert f'href="https://shakeout.example/flower/task/{place}"' in shown
+    assert "flower" not in page.lower()
+
+
 def test_a_target_that_answers_nothing_still_gives_a_page(outcome_of):
     outcome = outcome_of(all_fail=True)
     report = build_report(outcome)

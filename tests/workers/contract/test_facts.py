@@ -66,5 +66,5 @@ def test_what_is_no_fact_is_refused():
 
 
 def test_a_card_survives_the_wire():
-    card = f.WorkerCard("w", "one", "h", "1.0", 4, labels=("a", "b"), gpus=("H200",), offset_s=0.1)
+    card = f.WorkerCard("w", "one", "h", "1.0", 4, labels=("a", "b"), gpus=(f.Gpu("H200"),), offset_s=0.1)
     assert msgspec.json.decode(msgspec.json.encode(card), type=f.WorkerCard) == card

@@ -17,7 +17,7 @@ def claim(client: redis.Redis, attempt: str = ATTEMPT, *, incarnation: str = "a"
 
 
 def renew(client: redis.Redis, *attempts: str) -> list[int]:
-    return client.eval(scripts.RENEW, 2, names.leases(CAMPAIGN), names.LEADER, *attempts)
+    return client.eval(scripts.RENEW, 1, names.leases(CAMPAIGN), *attempts)
 
 
 def fact(

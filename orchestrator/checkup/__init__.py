@@ -1,0 +1,1 @@
+"""What `doctor` looks at: broker, fleet and this host, each as a list of findings."""

@@ -1,0 +1,66 @@
+from dataclasses import replace
+
+from msgspec import structs
+
+from orchestrator.eligible import Rules
+from workers.contract import facts as f
+
+
+def test_a_draining_worker_gets_nothing_new(world, card, load_activity):
+    one = world(("only", load_activity), fleet=[card("a", draining=True), card("b")])
+    one.say(f.Submitted(campaign="c-1", text=""))
+    one.step()
+    assert {attempt.worker for attempt in one.state.attempts.values()} == {"b"}
+
+
+def test_a_worker_of_another_version_gets_nothing_at_first_or_later(world, card, load_activity):
+    old, new = (structs.replace(card(name), version=version) for name, version in (("a", "1"), ("b", "2")))
+    one = world(("only", load_activity), fleet=[old, new])
+    one.seen = replace(one.seen, rules=Rules(version="2"))
+    one.begin()
+    assert {attempt.worker for attempt in one.state.attempts.values()} == {"b"}
+    one.exit("steady:0:1", "died")
+    one.step(after_s=1)
+    assert one.state.last_attempt("steady", 0).worker == "b"
+
+
+def test_a_phase_that_found_no_place_says_who_has_the_slots_and_who_may_not(world, card, load_activity):
+    fleet = [
+        structs.replace(card(name, slots=1), version=version) for name, version in (("a", "1"), ("b", "2"))
+    ]
+    one = world(("only", load_activity), fleet=fleet)
+    one.seen = replace(one.seen, rules=Rules(version="2"), busy={"b": 1}, held_by={"b": ("another-1",)})
+    one.say(f.Submitted(campaign="c-1", text=""))
+    one.step()
+    one.step(after_s=61)
+    assert one.state.aborting.why.endswith(
+        "steady: 2 shards need 2 slots, 0 are free on 1 worker (b: 0 of 1 free); "
+        "busy with campaign another-1; 1 more worker may not: nearest is a, which is version 1, not 2"
+    )
+
+
+def test_a_phase_that_cannot_be_placed_in_time_is_invalid_and_names_what_is_missing(world, load_activity):
+    needs = load_activity + "        where: {label: fast, gpus: 2}\n"
+    one = world(("only", needs))
+    one.say(f.Submitted(campaign="c-1", text=""))
+    one.step()
+    one.step(after_s=59)
+    assert one.state.aborting is None
+    one.step(after_s=2)
+    assert one.state.aborting.verdict == "invalid"
+    assert "label fast, 2 or more GPUs" in one.state.aborting.why
+    assert "nearest is a, which has no label fast, has 0 of 2 GPUs" in one.state.aborting.why
+    assert one.state.ended is not None
+
+
+def test_a_phase_that_waits_for_its_target_says_so_when_its_time_is_over(world, load_activity):
+    one = world(("only", load_activity), top="place_within: 20s\n")
+    one.say(f.Submitted(campaign="c-1", text=""))
+    one.step()
+    one.claim()
+    for attempt in one.sent:
+        one.say(f.NotReady(attempt=attempt, why="it does not answer yet"))
+    one.now_s += 21
+    one.renew()
+    one.step()
+    assert "steady on worker a, target chat: it does not answer yet" in one.state.aborting.why
