@@ -53,7 +53,7 @@ class CampaignRun:
 
     `entries`: the journal so far. `done`: effects that this leader has had. `judged`: phases already over.
 
-    `writing`: the results on their way to the runs URL, by name.
+    `seen`: what the last step saw. `writing`: the results on their way to the runs URL, by name.
     """
 
     id: str
@@ -67,6 +67,7 @@ class CampaignRun:
     signed: Signed
     halts: Halts
     state: State = field(default_factory=State)
+    seen: Seen = field(default_factory=Seen)
     entries: list[Entry] = field(default_factory=list)
     cards: dict[str, f.WorkerCard] = field(default_factory=dict)
     judged: dict[str, PhaseResult] = field(default_factory=dict)
@@ -108,7 +109,7 @@ class CampaignRun:
         self.cards.update({card.worker: card for card in fleet})
         if now_s - leading_since_s > LEASE_S:
             self._check_breach(now_s)  # before, snapshots may only not have come through again
-        seen = Seen(
+        self.seen = Seen(
             fleet=fleet,
             rules=rules,
             busy=busy,
@@ -121,7 +122,7 @@ class CampaignRun:
             leading_since_s=leading_since_s,
         )
         for _ in range(MOST_ROUNDS):
-            if not self._act(self._decide(seen, now_s), now_s):
+            if not self._act(self._decide(self.seen, now_s), now_s):
                 break
         if now_s - self.checkpointed_s >= CHECKPOINT_EVERY_S:
             try:

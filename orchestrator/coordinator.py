@@ -42,8 +42,8 @@ RETRY_S = 0.2
 SAY_AWAY_EVERY_S = 10.0
 MOST_FAILURES = 5
 """After so many steps in a row that broke a campaign ends as an internal error."""
-MOST_FAILURES_OF_OTHERS = 30
-"""Where it is a disk or a store of results that fails: they have a minute to come back."""
+MOST_FAILURES_OF_STORE = 30
+"""Where it is a remote store of results that fails: it has a minute to come back."""
 SAME_RUNS_WITHIN_S = 5.0
 """Two that start together: the leader marks its runs URL a moment after it took the lead."""
 LONGEST_STEP_S = 120.0
@@ -223,7 +223,8 @@ def _guarded(me: Coordinator, id_: str, fleet: tuple[f.WorkerCard, ...], *, show
         me.runs.pop(id_, None)
         me.failures[id_] = me.failures.get(id_, 0) + 1
         me.rests[id_] = time.monotonic() + REST_S
-        most = MOST_FAILURES_OF_OTHERS if isinstance(error, OSError) else MOST_FAILURES
+        patient = me.results.remote and isinstance(error, OSError)
+        most = MOST_FAILURES_OF_STORE if patient else MOST_FAILURES
         if me.failures[id_] >= most:
             _give_up(me, id_, error)
 

@@ -11,6 +11,8 @@ from orchestrator.store import Store
 from workers.contract import names
 from workers.contract.broker import masked
 
+VERSION = metadata.version("shakeout")
+"""Read once: an upgrade in place changes what is installed, not what this process runs."""
 FORGOTTEN_AFTER_S = 3600.0
 """A coordinator that was killed leaves its card behind; the others take it away after so long."""
 
@@ -55,7 +57,7 @@ def show_card(store: Store, *, runs: str, key: str = "") -> None:
     card = CoordinatorCard(
         host=socket.gethostname(),
         pid=os.getpid(),
-        version=metadata.version("shakeout"),
+        version=VERSION,
         runs=masked(runs),
         key=key,
         epoch=store.epoch,

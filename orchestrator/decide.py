@@ -277,9 +277,8 @@ def _cannot_begin(state: State, plan: Plan, phase: PhasePlan, seen: Seen, now_s:
             return f"phase {phase.name}: workers disagree about the schedule of {activity.key}: {said}"
     if now_s - so_far.opened_s <= plan.place_within_s:
         return ""
-    return f"phase {phase.name} could not begin within {plan.place_within_s:g} s: " + "; ".join(
-        _unmet(state, plan, phase, seen)
-    )
+    unmet = _unmet(state, plan, phase, seen) or ["its workers were lost before they were ready"]
+    return f"phase {phase.name} could not begin within {plan.place_within_s:g} s: " + "; ".join(unmet)
 
 
 def _unmet(state: State, plan: Plan, phase: PhasePlan, seen: Seen) -> list[str]:
@@ -299,7 +298,24 @@ def _unmet(state: State, plan: Plan, phase: PhasePlan, seen: Seen) -> list[str]:
         rules=seen.rules,
         held_by=seen.held_by,
     )
-    return list(placement.unmet) or ["its workers were lost before they were ready"]
+    return list(placement.unmet)
+
+
+def waits_for(state: State, plan: Plan, seen: Seen, now_s: float) -> tuple[str, ...]:
+    """What keeps shards of the open phase from a place, for those who watch; empty where all have one."""
+    name = state.current_phase()
+    if name is None or state.aborting is not None:
+        return ()
+    phase = plan.phase(name)
+    if all((activity.key, 0) not in state.shards for activity in phase.activities):
+        return tuple(_unmet(state, plan, phase, seen))
+    missing = ((activity, sum(1 for _ in _wants(state, activity, now_s))) for activity in phase.activities)
+    return tuple(
+        f"{activity.key}: {count} {'shard' if count == 1 else 'shards'} without a place: "
+        "no worker that fits is free"
+        for activity, count in missing
+        if count
+    )
 
 
 def _which(attempt: Attempt, plan: Plan) -> str:

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.aggregate.evidence import fault_spans, sent_and_failed
 from orchestrator.aggregate.totals import ActivityTotals
+from orchestrator.decide import waits_for
 from orchestrator.facts import Phase, State
 from orchestrator.live_slos import SloWatch
 from orchestrator.live_view import LiveActivity, LiveSlo, LiveView, encode_live
@@ -53,6 +54,7 @@ def live_view(run: "CampaignRun", now_s: float, watch: SloWatch) -> bytes:
             verdicts={key: one.verdict or "skipped" for key, one in state.phases.items() if one.over},
             aborting=state.aborting.why if state.aborting is not None else "",
             verdict=state.ended.verdict if state.ended is not None else "",
+            waits=waits_for(state, run.plan, run.seen, now_s),
         )
     )
 

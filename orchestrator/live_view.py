@@ -35,7 +35,7 @@ class LiveActivity(msgspec.Struct, frozen=True):
 
 
 class LiveView(msgspec.Struct, frozen=True):
-    """One campaign now."""
+    """One campaign now. `waits`: what keeps shards from a place, in words."""
 
     campaign: str
     at_s: float
@@ -47,6 +47,7 @@ class LiveView(msgspec.Struct, frozen=True):
     verdicts: dict[str, str]
     aborting: str = ""
     verdict: str = ""
+    waits: tuple[str, ...] = ()
 
 
 encode_live = msgspec.json.Encoder().encode

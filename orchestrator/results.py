@@ -45,6 +45,11 @@ class Results:
         """URL of a campaign's folder."""
         return self.folder if self.folder is not None else posixpath.join(self.runs, campaign)
 
+    @property
+    def remote(self) -> bool:
+        """Whether it is a store that other machines keep, and that may be away for a while."""
+        return self.folder is None and "://" in self.runs
+
     def marker(self) -> str:
         """What the leader wrote here, "" where nothing is: a standby must find it too."""
         try:

@@ -19,7 +19,11 @@ def apply(document: object, sets: Sequence[str]) -> tuple[tuple[Path, ...], tupl
     """
     done: list[Path] = []
     findings: list[Finding] = []
-    for one in sets:
+    for typed in sets:
+        one = typed.encode(errors="replace").decode()  # bytes of an argument that are no UTF-8
+        if one != typed:
+            findings.append(Finding((), f"--set {one}: holds bytes that are no UTF-8"))
+            continue
         text, equals, value = one.partition("=")
         if not equals:
             hint = "say PATH=VALUE, e.g. targets.chat.url=http://127.0.0.1:8000"

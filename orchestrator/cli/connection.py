@@ -12,6 +12,7 @@ import redis
 import typer
 
 from orchestrator.cli.exits import EXIT_LOST, EXIT_USAGE, fail
+from orchestrator.cli.plain import plain
 from orchestrator.store import Store
 from workers.contract.errors import ContractError
 from workers.contract.signing import Keys, read_keys
@@ -86,7 +87,7 @@ def flower_password() -> str:
 def user() -> str:
     """The user who runs this; the number of one without a name."""
     try:
-        return getpass.getuser()
+        return plain(getpass.getuser())
     except (KeyError, OSError):
         return f"user {os.getuid()}"
 

@@ -6,6 +6,7 @@ from typing import Final, NoReturn
 
 import typer
 
+from orchestrator.cli.plain import plain
 from orchestrator.errors import CampaignFileError
 from orchestrator.verdict import EXIT_CODES
 
@@ -17,7 +18,7 @@ EXIT_LOST: Final = EXIT_CODES["lost-redis"]
 
 def fail(message: str, code: int) -> NoReturn:
     """Say what is wrong and exit."""
-    print(f"shakeout: {message}", file=sys.stderr)
+    print(f"shakeout: {plain(message)}", file=sys.stderr)
     raise typer.Exit(code)
 
 

@@ -12,6 +12,7 @@ import redis
 
 from orchestrator.cli.watching import Screen
 from orchestrator.facts import State, fold
+from orchestrator.live_view import decode_live
 from orchestrator.store import AWAY, Store
 from workers.contract import facts as f
 from workers.contract import names
@@ -87,6 +88,7 @@ class Follower:
     _leaderless: _Spell = field(default_factory=_Spell)
     _gone: _Spell = field(default_factory=_Spell)
     _writing: _Spell = field(default_factory=_Spell)
+    _waiting: _Spell = field(default_factory=_Spell)
     _looked: float = 0.0
 
     def follow(
@@ -118,10 +120,21 @@ class Follower:
             self.last = entry.id
             self.state = fold(self.state, entry.fact)
             self.screen.tell(entry.fact)
-        self.screen.show(self.store.client.get(names.live(self.id)))
+        self._show(self.store.client.get(names.live(self.id)))
         if self.state.ended is not None and self.store.is_finished(self.id):
             return self.state.ended
         return None
+
+    def _show(self, body: bytes | None) -> None:
+        """The live picture; where there is no terminal for it, what shards wait for, each minute."""
+        if body is None:
+            return
+        view = decode_live(body)
+        self.screen.show(view)
+        if not view.waits:
+            self._waiting.over()
+        elif self._waiting.due():
+            self.screen.wait_for(view.waits)
 
     def _look_round(self) -> str:
         """Each second: whether anybody leads, and the campaign is still there. Why it is lost, or ""."""

@@ -8,12 +8,10 @@ import typer
 from orchestrator.cli.connection import Broker, keys_for, open_store, reaching, user
 from orchestrator.cli.exits import EXIT_USAGE, fail
 from orchestrator.cli.which import which
+from orchestrator.cli.words import sentence
 from orchestrator.overview.read import whereabouts
 from workers.contract import facts as f
 from workers.contract.trust import sign_fact
-
-MOST_CHARACTERS = 2_000
-"""A remark, not a document: it is read in a timeline."""
 
 
 def note(
@@ -22,11 +20,9 @@ def note(
     broker: Broker = "",
 ) -> None:
     """Write a remark into a live campaign: it stands in the report, in `status` and for those who watch."""
-    words = " ".join(text.split())
+    words = sentence(text, of="a note")
     if not words:
         fail("an empty note: say what is to be remembered", EXIT_USAGE)
-    if len(words) > MOST_CHARACTERS:
-        fail(f"a note of {len(words):,} characters: at most {MOST_CHARACTERS:,} are kept", EXIT_USAGE)
     store, keys = open_store(broker), keys_for(broker)
     with reaching(broker):
         target = which(store, id_, command="note")

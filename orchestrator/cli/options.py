@@ -9,6 +9,7 @@ import typer
 
 from orchestrator.campaign.units import UnitError, duration_s
 from orchestrator.cli.exits import EXIT_USAGE, fail
+from orchestrator.cli.words import why_of
 
 MOST_LABELS: Final = 32
 _LABEL_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,62}")
@@ -41,7 +42,10 @@ MaxTime = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print what came of it as JSON, for scripts.")]
-Why = Annotated[str, typer.Option("--why", metavar="TEXT", help="For the report and everybody who asks.")]
+Why = Annotated[
+    str,
+    typer.Option("--why", metavar="TEXT", help="For the report and everybody who asks.", callback=why_of),
+]
 OnInconclusive = Annotated[
     Inconclusive | None,
     typer.Option("--inconclusive", help="Let an inconclusive campaign exit with 0 or 1, not 3."),

@@ -159,6 +159,8 @@ def _show_origin(to: Console, shown: CampaignPicture) -> None:
         say(to, f"ended {moment(one.ended_s)} UTC")
     if one.aborted_by:
         say(to, f"aborted by {one.aborted_by}", "red")
+    if one.note and not shown.waits:
+        say(to, f"{one.state}: {one.note}")
 
 
 def _show_activities(to: Console, shown: CampaignPicture) -> None:

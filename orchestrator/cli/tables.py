@@ -12,6 +12,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from orchestrator.cli.plain import plain
+
 LAST_COLUMN = 24
 """Characters that the last column, which may be broken into lines, needs at least."""
 GAP = 2
@@ -33,7 +35,7 @@ def show_table(to: Console, header: Row, rows: Sequence[Row], *, colours: Sequen
         return
     kept = [any(row[place] for row in rows) for place in range(len(header))]
     names = tuple(compress(header, kept))
-    lines = [tuple(compress(row, kept)) for row in rows]
+    lines = [tuple(map(plain, compress(row, kept))) for row in rows]
     styles = list(colours) or [""] * len(rows)
     widths = [max(len(line[place]) for line in (names, *lines)) for place in range(len(names))]
     if not to.is_terminal:
@@ -53,7 +55,7 @@ def show_table(to: Console, header: Row, rows: Sequence[Row], *, colours: Sequen
 
 def say(to: Console, line: str, style: str = "") -> None:
     """One line, however long."""
-    to.print(Text(line, style=style), soft_wrap=True)
+    to.print(Text(plain(line), style=style), soft_wrap=True)
 
 
 def show_json(told: Any) -> None:

@@ -14,7 +14,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from orchestrator.live_view import LiveActivity, LiveView, decode_live
+from orchestrator.cli.plain import plain
+from orchestrator.live_view import LiveActivity, LiveView
 from workers.contract import facts as f
 
 COLOURS = {
@@ -58,16 +59,22 @@ class Screen:
     def say(self, line: str) -> None:
         """One line for the person."""
         if not self.json_:
-            self.console.print(Text(line))
+            self.console.print(Text(plain(line)))
 
     def warn(self, line: str) -> None:
         """One line on stderr: what the person must know, also where only a script reads stdout."""
-        print(f"shakeout: {line}", file=sys.stderr)
+        print(f"shakeout: {plain(line)}", file=sys.stderr)
 
-    def show(self, body: bytes | None) -> None:
+    def show(self, view: LiveView) -> None:
         """The live picture, where there is a terminal for it."""
-        if self.live is not None and body is not None:
-            self.live.update(picture(decode_live(body)))
+        if self.live is not None:
+            self.live.update(picture(view))
+
+    def wait_for(self, waits: tuple[str, ...]) -> None:
+        """What shards wait for, a line each, where no live picture has it."""
+        if self.live is None:
+            for one in waits:
+                self.say(f"waiting: {one}")
 
     def tell(self, fact: f.Fact) -> None:
         """A line for each fact that a person waits for."""
@@ -132,6 +139,7 @@ def picture(view: LiveView) -> Group:
         for phase, verdict in view.verdicts.items()
     )
     lines: list[Any] = [title, table, *([slos] if slos.row_count else []), verdicts]
+    lines.extend(Text(f"waiting: {one}", style="yellow") for one in view.waits)
     if view.aborting:
         lines.append(Text(f"stopping: {view.aborting}", style="red"))
     return Group(*lines)

@@ -8,11 +8,14 @@ from orchestrator.live_view import LiveActivity, LiveView
 from orchestrator.overview.roster import Worker
 from orchestrator.overview.summary import LostAttempt, Stage, Summary
 from workers.contract import facts as f
+from workers.contract import names
 from workers.contract.halts import Halts
 from workers.contract.signing import Keys
 
 WITHOUT_ENGINE = ("chaos", "telemetry")
 """Kinds of activity that hold no slot."""
+NEWS_WITHIN_S = names.LEADER_LEASE_S + 2.0
+"""Live pictures come twice a second; one older than a change of leaders takes tells nothing of now."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,14 +142,21 @@ def line_of(
         phase=summary.state.current_phase() or "",
         note=_note(summary),
     )
-    return line if finished or view is None else with_view(line, view)
+    if finished or view is None:
+        return line
+    silent_s = now_s - view.at_s
+    if silent_s > NEWS_WITHIN_S:
+        note = f"no coordinator has said anything of it for {silent_s:.0f} s"
+        return replace(line, note="; ".join(filter(None, (line.note, note))))
+    return with_view(line, view)
 
 
 def with_view(line: CampaignLine, view: LiveView) -> CampaignLine:
     """The line of a live campaign with what its leader published last. Pure."""
     loads = [one for one in view.activities if one.kind not in WITHOUT_ENGINE]
     slowest = [one.p99_s for one in loads if one.p99_s is not None]
-    line = replace(line, phase_number=view.phase_number, phases=view.phases)
+    note = line.note or "; ".join(view.waits)
+    line = replace(line, phase_number=view.phase_number, phases=view.phases, note=note)
     if not loads or view.phase != line.phase:
         return line
     return replace(

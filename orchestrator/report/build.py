@@ -19,6 +19,8 @@ from orchestrator.report.objectives import objective_sections
 from orchestrator.report.quantities import finite
 
 SCHEMA = 1
+VERSION = version("shakeout")
+"""Of this process, read once: an upgrade in place changes what is installed, not what runs."""
 
 
 def build_report(outcome: Outcome) -> dict[str, Any]:
@@ -129,7 +131,7 @@ def _reproduce(outcome: Outcome) -> dict[str, Any]:
         "command": shlex.join(words),
         "seed": outcome.plan.seed,
         "sets": sets,
-        "version": version("shakeout"),
+        "version": VERSION,
         "campaign_file": masked_text(submitted.text, outcome.campaign) if submitted is not None else "",
         "files": {
             path: {"sha256": sha256, "size_bytes": size}

@@ -119,7 +119,7 @@ def serving() -> Iterator[Callable[..., int]]:
     [
         ("seed: 11", "seed: 11\nsede: 2", "campaign-0.yaml:4:1: sede: unknown key (did you mean seed?)"),
         ("seed: 11", "seed: 11\nseed: 12", "campaign-0.yaml:4:1: "),
-        ("duration: 2s", "duration: 2/s", "campaign-0.yaml:16:"),
+        ("duration: 2s", "duration: 2/s", "campaign-0.yaml:17:"),
         ("duration: 2s", "duration: 2", "say 2s"),
         ("rate: 20/s", "rate: -20/s", "negative"),
         ("seed: 11", "seed: 16:00", "campaign-0.yaml:3:"),

@@ -113,12 +113,18 @@ def test_a_step_that_takes_longer_than_the_lease_does_not_cost_the_lead_unless_i
 
 
 @pytest.mark.parametrize(
-    ("error", "most"), [(ValueError("a broken page"), 5), (OSError("the disk is gone"), 30)]
+    ("error", "runs", "most"),
+    [
+        (ValueError("a broken page"), "memory://runs", 5),
+        (OSError("the disk is full"), "", 5),
+        (OSError("the store is away"), "memory://runs", 30),
+    ],
 )
 def test_a_campaign_whose_results_cannot_be_written_is_given_up_in_the_end(
-    coordinators, monkeypatch, tmp_path, error, most
+    coordinators, monkeypatch, tmp_path, error, runs, most
 ) -> None:
     me, _ = coordinators
+    me.results = Results(runs or str(tmp_path / "runs"))
     tries = []
 
     def fails(_: object, outcome: object) -> None:

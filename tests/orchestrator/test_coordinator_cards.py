@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from importlib import metadata
 
 import msgspec
 import pytest
@@ -78,3 +79,14 @@ def test_cards_of_the_long_dead_are_taken_away_and_what_cannot_be_read_is_passed
     show_card(store, runs="/a")
     assert set(store.client.hkeys(names.COORDINATORS)) == {store.nonce.encode(), b"odd"}
     assert len(look(store).standbys) == 1
+
+
+def test_an_upgrade_in_place_changes_neither_the_card_nor_the_coordinator(stores, monkeypatch):
+    def gone(name):
+        raise metadata.PackageNotFoundError(name)
+
+    ours = metadata.version("shakeout")
+    monkeypatch.setattr(metadata, "version", gone)
+    assert stores[0].lead()
+    show_card(stores[0], runs="/runs")
+    assert look(stores[0]).leader.version == ours

@@ -2,6 +2,7 @@ from dataclasses import replace
 
 from msgspec import structs
 
+from orchestrator.decide import waits_for
 from orchestrator.eligible import Rules
 from workers.contract import facts as f
 
@@ -64,3 +65,28 @@ def test_a_phase_that_waits_for_its_target_says_so_when_its_time_is_over(world, 
     one.renew()
     one.step()
     assert "steady on worker a, target chat: it does not answer yet" in one.state.aborting.why
+
+
+def test_a_phase_without_a_place_says_so_while_it_waits_and_not_once_it_has_one(world, card, load_activity):
+    one = world(("only", load_activity), fleet=[card("a", slots=2)])
+    one.seen = replace(one.seen, busy={"a": 2}, held_by={"a": ("another-1",)})
+    one.say(f.Submitted(campaign="c-1", text=""))
+    one.step()
+    (why,) = waits_for(one.state, one.plan, one.look(), one.now_s)
+    assert why == (
+        "steady: 2 shards need 2 slots, 0 are free on 1 worker (a: 0 of 2 free); busy with campaign another-1"
+    )
+    one.seen = replace(one.seen, busy={}, held_by={})
+    one.step(after_s=1)
+    assert waits_for(one.state, one.plan, one.look(), one.now_s) == ()
+
+
+def test_a_shard_that_lost_its_place_says_so_while_nobody_can_take_it(world, card, load_activity):
+    one = world(("only", load_activity), fleet=[card("a", slots=2)])
+    one.begin()
+    one.fleet.clear()
+    one.exit("steady:0:1", "died")
+    one.step(after_s=1)
+    assert waits_for(one.state, one.plan, one.look(), one.now_s) == (
+        "steady: 1 shard without a place: no worker that fits is free",
+    )

@@ -255,7 +255,7 @@ class WorkerCard(msgspec.Struct, frozen=True):
     `uncertainty_s`. `draining`: takes nothing new. `seen_s`: when it said this, common time. `driver`: of the
     GPUs, or why there is none to be seen. `kernel`, `cpu`, `python`: of the host, for people. `trusts`: ids
     of the signing keys whose tasks it takes; empty: anybody's. `halted`: the red button is pressed, as it
-    sees it. `refused`: how many tasks, halts and resumes it did not believe; `refused_why`: the last of them.
+    sees it. `refused`: how many tasks, halts and resumes it did not believe lately; `refused_why`: the last.
     """
 
     worker: str

@@ -15,7 +15,8 @@ import msgspec
 from workers.contract.signing import SKEW_S, Keys, SignatureError, check, sign
 
 Button = Literal["halt", "resume"]
-BUTTONS: Final[tuple[Button, ...]] = ("halt", "resume")
+BUTTONS: Final[tuple[Button, ...]] = ("resume", "halt")
+"""In the order in which they are read: a resume that is believed settles what halt before it is worth."""
 MOST_DOUBTED: Final = 1000
 """Different presses that were not believed and are remembered, so that each is said once."""
 
@@ -73,6 +74,8 @@ class Halts:
             try:
                 self._take(button, body, now_s)
             except (SignatureError, msgspec.DecodeError) as error:
+                if self._is_settled(button, body):
+                    continue
                 if body not in self._doubted and len(self._doubted) < MOST_DOUBTED:
                     self._doubted.add(body)
                     said.append(f"a {button} in Redis does not count: {error}")
@@ -97,6 +100,16 @@ class Halts:
         """The newest resume."""
         with self._lock:
             return self._newest.get("resume")
+
+    def _is_settled(self, button: Button, body: bytes) -> bool:
+        """Whether this halt would do nothing even if it were believed, since a newer resume was."""
+        resume = self._newest.get("resume")
+        if button == "resume" or resume is None:
+            return False
+        try:
+            return decode_press(body).at_s < resume.at_s
+        except msgspec.DecodeError:
+            return False
 
     def _take(self, button: Button, body: bytes, now_s: float) -> None:
         press = decode_press(body)

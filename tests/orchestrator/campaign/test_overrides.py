@@ -1,3 +1,5 @@
+import os
+
 import pytest
 
 from orchestrator.campaign.load import load_campaign_text
@@ -63,6 +65,11 @@ def test_what_cannot_be_set_is_told_in_words_that_help(problems, small, one, wor
     assert found
     assert all(problem.line == 0 for problem in found)
     assert any(words in str(problem) for problem in found), [str(problem) for problem in found]
+
+
+def test_a_value_that_is_no_text_is_told(problems, small):
+    found = problems(small, sets=(os.fsdecode(b"description=bad\xff"),))
+    assert "--set description=bad?: holds bytes that are no UTF-8" in str(found)
 
 
 def test_sets_are_applied_in_order_and_all_that_are_wrong_are_told(problems, small):

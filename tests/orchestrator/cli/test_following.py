@@ -8,6 +8,7 @@ import pytest
 from orchestrator.cli import following
 from orchestrator.cli.following import Follower
 from orchestrator.cli.watching import Screen
+from orchestrator.live_view import LiveView, encode_live
 from orchestrator.store import Store
 from workers.contract import facts as f
 from workers.contract import names
@@ -222,3 +223,22 @@ def test_a_campaign_that_is_being_ended_or_was_over_just_now_is_waited_for(overd
     redis_client.hset(names.LEADER, "epoch", 1)
     redis_client.delete(names.journal("c-1"))
     assert overdue(40.0, STOPPING) == following.End()
+
+
+def test_what_shards_wait_for_is_said_once_while_they_wait(journal, beside, redis_client, until, capsys):
+    journal(f.Submitted(campaign="c-1", text=""))
+    view = LiveView(
+        campaign="c-1", at_s=1.0, phase="peak", phase_number=1, phases=1, elapsed_s=0.0, activities=(),
+        verdicts={}, waits=("load: 3 shards need 3 slots, 0 are free",),
+    )  # fmt: skip
+    redis_client.set(names.live("c-1"), encode_live(view))
+    one = beside()
+    said = []
+    until(lambda: said.append(capsys.readouterr().out) or "waiting" in "".join(said))
+    journal(f.PhaseStarted(phase="peak", start_s=1.0), ENDED)
+    finish(redis_client)
+    assert one.join().fact == ENDED
+    assert ("".join(said) + capsys.readouterr().out).splitlines() == [
+        "waiting: load: 3 shards need 3 slots, 0 are free",
+        "phase peak: started",
+    ]

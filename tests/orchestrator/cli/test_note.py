@@ -2,7 +2,7 @@ import pytest
 from typer.testing import CliRunner
 
 from orchestrator.cli import app
-from orchestrator.cli.note import MOST_CHARACTERS
+from orchestrator.cli.words import MOST_CHARACTERS
 
 
 @pytest.mark.parametrize(

@@ -90,6 +90,15 @@ def test_what_a_campaign_waits_for_or_is_stopped_by_is_its_note():
     waiting = (RUNNING[0], RUNNING[1], placed, f.NotReady(attempt="a:0:1", why="nobody answers"))
     assert line(None, *waiting).note == "nobody answers"
     assert line(None, *RUNNING, f.Aborting(by="eve", why="enough", verdict="aborted")).note == "enough"
+    full = msgspec.structs.replace(view(activity("a")), waits=("a: 2 shards need 2 slots",))
+    assert line(full, *RUNNING).note == "a: 2 shards need 2 slots"
+
+
+def test_a_rate_of_which_nobody_has_said_anything_for_long_is_not_shown_as_if_it_were_now():
+    old = msgspec.structs.replace(view(activity("a")), at_s=NOW_S - 30)
+    shown = line(old, *RUNNING)
+    assert (shown.state, shown.rate_per_s, shown.p99_s) == ("running", None, None)
+    assert shown.note == "no coordinator has said anything of it for 30 s"
 
 
 def pressed(**presses):

@@ -97,6 +97,14 @@ def test_a_press_that_cannot_be_believed_does_nothing_and_is_said_once(halts, bo
     assert read(halts, halt=body) == ()
 
 
+def test_a_foreign_halt_before_a_resume_that_is_believed_is_not_worth_a_word():
+    foreign, resume = press(keys=EVE), press("resume", at_s=NOW_S + 5)
+    assert "foreign" in read(Halts(KEYS), halt=foreign)[0]
+    assert read(Halts(KEYS), halt=foreign, resume=resume, now_s=NOW_S + 6) == ()
+    assert "foreign" in read(Halts(KEYS), halt=press(keys=EVE, at_s=NOW_S + 6), resume=resume)[0]
+    assert len(read(Halts(KEYS), halt=foreign, resume=press("resume", at_s=NOW_S + 5, keys=EVE))) == 2
+
+
 @pytest.mark.parametrize("keys", [KEYS, NO_KEYS])
 def test_a_press_of_the_future_counts_when_its_time_has_come(keys):
     halts = Halts(keys)
