@@ -8,6 +8,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
+STALL_S = 0.05
+"""What a busy machine may take from a process without being asked about it."""
 QUANTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
 
 
@@ -31,9 +33,12 @@ def times(server, campaign, one_load) -> Any:
         "narrow", "process: constant, rate: 50/s", target="stall", duration="8s", max_in_flight=4
     )
     text += one_load("loop", "process: closed, users: 4, think: 50ms", target="stall", duration="8s")
+    # in a phase of their own: a stall that ends wakes 200 requests of other engines at once, on two cores
+    text += "  - name: b\n    activities:\n"
     text += one_load("steady", "process: constant, rate: 50/s", duration="8s", warmup="1500ms")
     text += one_load("exponential", "process: poisson, rate: 80/s", duration="8s", shards=2)
     text += one_load("bimodal", "process: 'gamma', burstiness: 0.5, rate: 60/s", duration="8s")
+    text += "  - name: c\n    activities:\n"
     text += one_load("deaf", "process: constant, rate: 40/s", target="deaf", duration="4s")
     plain = [{"do": "plain", "ms": 5}]
     files = dict.fromkeys(("at-rate", "narrow", "loop"), plain) | {
@@ -96,7 +101,11 @@ def test_service_times_are_the_servers_own(times, activity, close):
     assert close(q["mean"], sum(truth) / len(truth), abs_s=0.003 + hub_s)
     assert q["max"] >= max(truth)
     for name, share in QUANTILES.items():
-        assert close(q[name], nearest_rank(truth, share), abs_s=0.003 + 3 * hub_s), name
+        true_s = nearest_rank(truth, share)
+        # above p95 stand a few requests, of which one short stall of this machine makes others
+        stall_s = STALL_S if share > 0.95 else 3 * hub_s
+        assert true_s * 0.97 - 0.003 <= q[name], name
+        assert close(q[name], true_s, abs_s=0.003 + stall_s), name
         assert said["latency_s"][name] >= q[name] * 0.99
 
 
