@@ -11,13 +11,12 @@ import uuid
 from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field
-from importlib import metadata
 
 import redis
 
 from orchestrator.admission import EVERYBODY, RefusedError, Trust
 from orchestrator.campaign_run import CampaignRun
-from orchestrator.coordinator_cards import show_card, take_card_back
+from orchestrator.coordinator_cards import VERSION, show_card, take_card_back
 from orchestrator.decide import slots_held
 from orchestrator.dispatch import Sender, sender
 from orchestrator.eligible import ANYTHING_GOES, Rules
@@ -93,7 +92,7 @@ def serve(*, broker: str, results: Results, trust: Trust, stop: threading.Event)
         Store(broker),
         results,
         sender(broker, trust.keys),
-        rules=Rules(version=metadata.version("shakeout"), key=signs),
+        rules=Rules(version=VERSION, key=signs),
         trust=trust,
         halts=Halts(trust.people),
     )
