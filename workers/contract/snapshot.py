@@ -16,8 +16,12 @@ JUDGED = ""
 WARMUP = "warmup"
 
 REQUEST_SERIES = ("latency", "service_time", "wait", "ttft", "ttft_sent", "ttfot", "tpot", "itl")
-"""Series that a request expression may name; `connect`, `lag`, `latency_failed` travel beside them."""
-QUANTITIES = (*REQUEST_SERIES, "connect", "lag", "latency_failed")
+"""Series that a request expression may name; the others travel beside them.
+
+`decode`: (last byte - first output) / (tokens - 1), and `per_token`: (last byte - sent) / tokens, which other
+tools report as their inter-token latency and their time per output token.
+"""
+QUANTITIES = (*REQUEST_SERIES, "connect", "lag", "latency_failed", "decode", "per_token")
 
 ABANDONED = "abandoned"
 """Outcome of a request that was sent but left by an engine that stopped or died."""
@@ -60,12 +64,47 @@ class CaseResult(msgspec.Struct, array_like=True, frozen=True):
 
 
 class ErrorExample(msgspec.Struct, array_like=True, frozen=True):
-    """One failed request that stands for its kind; text is bounded and came from the target: escape it."""
+    """One failed request that stands for its kind; text is bounded and came from the target: escape it.
+
+    `trace_id`: of its `traceparent`; `excerpt`: how its answer began, bounded and masked.
+    """
 
     outcome: str
     text: str
     request_id: str
     intended_s: float
+    trace_id: str = ""
+    excerpt: str = ""
+
+
+class SlowRequest(msgspec.Struct, array_like=True, frozen=True):
+    """One of the slowest requests of a snapshot; times in seconds, excerpts bounded and masked: escape them.
+
+    `intended_s` since the phase's start; `ttft_s` None without a stream; `status` 0 without an answer.
+    """
+
+    request_id: str
+    trace_id: str
+    outcome: str
+    intended_s: float
+    latency_s: float
+    service_time_s: float
+    ttft_s: float | None = None
+    status: int = 0
+    asked: str = ""
+    answered: str = ""
+
+
+class RetryCounts(msgspec.Struct, array_like=True):
+    """What the client's own retries did: deltas. `tries`: requests that were over after so many tries.
+
+    `tried_again`: tries that were followed by another, by their outcome. `not_again`: requests that would
+    have been tried again but for `budget`, `breaker`, `attempts` (all used) or `timeout`.
+    """
+
+    tries: dict[int, int] = {}
+    tried_again: dict[str, int] = {}
+    not_again: dict[str, int] = {}
 
 
 class Snapshot(msgspec.Struct):
@@ -95,6 +134,8 @@ class Snapshot(msgspec.Struct):
     examples: list[ErrorExample] = []
     warnings: list[str] = []
     final: bool = False
+    slowest: list[SlowRequest] = []
+    retries: RetryCounts | None = None
 
 
 encode = msgspec.msgpack.Encoder().encode

@@ -15,9 +15,12 @@ from workers.engine.exchange import Exchange
 from workers.engine.fence import Fence
 from workers.engine.measure import OK, Measured, gaps_s, lag_ns, tpot_s
 from workers.engine.probe import Probe
+from workers.engine.witness import Asked, Witness
 from workers.protocols.contract import NO_TIMING, Answer, Request, TargetProtocol, Timing
 
 FLAG_SAMPLED = b"01"
+NEVER_SENT = frozenset({"unauthorised", "exhausted"})
+"""Errors of an exchange that put nothing on the wire: such an arrival is booked by `ask` itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,9 +36,17 @@ class Sender:
     block: bytes
     id_header: bool
     listener: Callable[[], Callable[..., object] | None]
+    witness: Witness | None = None
 
     def send(self, arrival: Arrival, request: Request) -> Answer:
         """Send, wait, read and book; where no answer came, a made-up one names the outcome."""
+        asked = self.ask(arrival, request)
+        if asked.exchange.error not in NEVER_SENT:
+            self.book_answer(arrival, request, asked)
+        return asked.answer
+
+    def ask(self, arrival: Arrival, request: Request) -> Asked:
+        """One try on the wire, not booked yet; what could not or might not be sent is booked as such."""
         name = f"{self.task.activity}/{arrival.index}/{self.task.number}"
         arrival.request_id = name
         exchange = self.client.send(
@@ -47,13 +58,12 @@ class Sender:
         if exchange.error == "unauthorised":
             self.fence.close()  # an authorisation that comes too late must not send over the hole
             self.book.refused(arrival)
-            return no_answer("unauthorised", exchange.text)
+            return Asked(exchange, no_answer("unauthorised", exchange.text), NO_TIMING)
         if exchange.error == "exhausted":
             self.withhold(arrival, exchange.text)
-            return no_answer(UNSENT_GENERATOR, exchange.text)
+            return Asked(exchange, no_answer(UNSENT_GENERATOR, exchange.text), NO_TIMING)
         answer, timing = self._read(exchange, request)
-        self._book(arrival, exchange, answer=answer, timing=timing)
-        return answer
+        return Asked(exchange, answer, timing)
 
     def withhold(self, arrival: Arrival, why: str) -> None:
         """Give an arrival up unsent, by this side's doing."""
@@ -73,10 +83,11 @@ class Sender:
             return self.protocol.parse_stream(exchange.status, exchange.headers, exchange.pieces)
         return self.protocol.parse(exchange.status, exchange.headers, exchange.body), NO_TIMING
 
-    def _book(self, arrival: Arrival, exchange: Exchange, *, answer: Answer, timing: Timing) -> None:
-        sample = measured(
-            arrival, exchange, answer=answer, timing=timing, late_ns=self.probe.late_ns(exchange.last_ns)
-        )
+    def book_answer(self, arrival: Arrival, request: Request, asked: Asked) -> None:
+        """Count a request that is over, by its last try; tell Locust's listeners and the witness."""
+        exchange, answer = asked.exchange, asked.answer
+        late_ns = self.probe.late_ns(exchange.last_ns)
+        sample = measured(arrival, exchange, answer=answer, timing=asked.timing, late_ns=late_ns)
         tokens = (answer.input_tokens, answer.output_tokens)
         self.book.ended(arrival, sample, at_ns=exchange.last_ns, tokens=tokens)
         if not answer.ok:
@@ -91,6 +102,8 @@ class Sender:
                 exception=None if answer.ok else RuntimeError(f"{answer.kind}: {answer.why}"),
                 context={},
             )
+        if self.witness is not None:
+            self.witness.saw(arrival, request, asked=asked, sample=sample)
 
     def _example(self, arrival: Arrival, outcome: str, text: str) -> None:
         self.book.recorder.example(
