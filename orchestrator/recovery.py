@@ -12,6 +12,7 @@ from orchestrator.slo.evidence import Evidence, FaultSpan, Second, joined
 from orchestrator.slo.expressions import Expression
 from orchestrator.slo.fault_spans import baseline_seconds, fault_seconds, guard_s
 from orchestrator.stats.differences import Difference, difference
+from workers.contract.snapshot import JUDGED, OWN_DELAY
 
 LEAST_WINDOWS = 10
 """Fewer one-second windows than these are no baseline."""
@@ -116,6 +117,27 @@ def with_recovery(evidence: Evidence, slos: Sequence[Expression]) -> Evidence:
             ),
         )
     return evidence
+
+
+def windows_less_delay(evidence: Evidence, fault: FaultSpan) -> Evidence:
+    """The same evidence with the generator's own delay taken off the windows that follow the fault.
+
+    Of each second at most: the largest delay that one of its requests had. METRICS.md section 3.
+    """
+    begin_s = _measured_from(fault)
+    if begin_s is None:
+        return evidence
+    rows = tuple(row if row.second < int(begin_s) else _less_delay(row) for row in evidence.seconds)
+    return replace(evidence, groups={**evidence.groups, JUDGED: rows})
+
+
+def _less_delay(row: Second) -> Second:
+    delay_s = row.sums[OWN_DELAY].max if OWN_DELAY in row.sums else 0.0
+    times = {
+        series: {q: max(value - delay_s, 0.0) for q, value in quantiles.items()}
+        for series, quantiles in row.quantiles.items()
+    }
+    return replace(row, quantiles=times)
 
 
 def _measured_from(fault: FaultSpan) -> float | None:

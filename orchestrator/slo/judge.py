@@ -7,10 +7,10 @@ without effect) are `orchestrator.slo.validity`'s; all come together in `orchest
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from orchestrator.recovery import assess
+from orchestrator.recovery import Impact, assess, windows_less_delay
 from orchestrator.slo.burn import judge_two_windows, judge_window, objective
 from orchestrator.slo.counted import judge_measured, judge_outcomes, judge_scalar
-from orchestrator.slo.evidence import Evidence, Judgement, Validity
+from orchestrator.slo.evidence import Evidence, FaultSpan, Judgement, Validity
 from orchestrator.slo.expressions import (
     Alert,
     Comparison,
@@ -202,6 +202,16 @@ def _recovery(
     impact = assess(evidence, span, slos)
     if impact.inconclusive:
         return Finding("inconclusive", impact.inconclusive, samples=impact.baseline_windows)
+    found = _recovered_in_time(comparison, span, impact)
+    if found.verdict == "fail":
+        less = _recovered_in_time(comparison, span, assess(windows_less_delay(evidence, span), span, slos))
+        if less.verdict == "pass":
+            why = f"{found.why}; with the generator's own delay taken off it would be a pass: {less.why}"
+            return replace(found, verdict="invalid", why=why)
+    return found
+
+
+def _recovered_in_time(comparison: Comparison, span: FaultSpan, impact: Impact) -> Finding:
     since = "injection" if span.one_shot else "revert"
     if impact.recovery_s is None:
         why = f"not recovered when the activity ended, {seconds(impact.had_s)} after the {since}"

@@ -21,7 +21,9 @@ REQUEST_SERIES = ("latency", "service_time", "wait", "ttft", "ttft_sent", "ttfot
 `decode`: (last byte - first output) / (tokens - 1), and `per_token`: (last byte - sent) / tokens, which other
 tools report as their inter-token latency and their time per output token.
 """
-QUANTITIES = (*REQUEST_SERIES, "connect", "lag", "latency_failed", "decode", "per_token")
+OWN_DELAY = "own_delay"
+"""What the generator itself added to a request at most: its lag and the lateness of the last hub probe."""
+QUANTITIES = (*REQUEST_SERIES, "connect", "lag", "latency_failed", "decode", "per_token", OWN_DELAY)
 
 ABANDONED = "abandoned"
 """Outcome of a request that was sent but left by an engine that stopped or died."""

@@ -82,6 +82,21 @@ def test_recovery_is_measured_from_the_revert(judged, evidence_of):
     assert (late.verdict, late.observed) == ("fail", 8.0)
 
 
+def test_a_late_recovery_that_is_the_generators_own_delay_is_no_fail_of_the_target(judged, evidence_of):
+    def hiccup(own_delay_s):
+        rows = list(traffic_with_hang(back_at=33))
+        late = SeriesSum(count=60, sum=1.0, min=0.0, max=own_delay_s)
+        slow = {"latency": {0.99: 0.13}}
+        rows[36] = Second(36, outcomes={"ok": 60}, quantiles=slow, sums={"own_delay": late})
+        rows[40] = Second(40, outcomes={"ok": 60}, quantiles=slow, sums={"own_delay": late})
+        return judged("recovery < 5s", evidence_of(rows, faults=(HANG,)), place="expect", fault="hang")
+
+    ours = hiccup(0.03)
+    assert (ours.verdict, ours.observed) == ("invalid", 9.0)
+    assert "with the generator's own delay taken off it would be a pass" in ours.why
+    assert hiccup(0.001).verdict == "fail"
+
+
 def test_traffic_that_never_came_back_is_a_fail_with_the_time_that_it_had(judged, evidence_of):
     found = judged(
         "recovery < 5s",
