@@ -7,16 +7,18 @@ STAMP := $(VENV)/.installed
 # Real targets of the tests that pin what they share with us: an environment of their own.
 TARGETS_VENV := .venv-targets
 TARGETS := $(TARGETS_VENV)/.installed
+# Other load generators, for comparison; each pins what the others do not bear.
+PEERS := .venv-aiperf/.installed .venv-guidellm/.installed
 CODE := orchestrator workers locustfiles
 UV := $(shell command -v uv 2>/dev/null)
 # The sources' bytecode belongs to the install: engines start in 0.4 s with it and in 1.0 s without.
 COMPILE := $(BIN)/python -m compileall -q $(CODE)
 
 .DEFAULT_GOAL := help
-.PHONY: help install targets demo test check lint types layers generated deploy docs bench clean
+.PHONY: help install targets demo test check lint types layers generated deploy docs bench bench-peers clean
 
 help: ## Say what there is.
-	@sed -n 's/^\([a-z]*\):[^#]*## /\1  /p' $(MAKEFILE_LIST) | awk -F'  ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@sed -n 's/^\([a-z-]*\):[^#]*## /\1  /p' $(MAKEFILE_LIST) | awk -F'  ' '{printf "  make %-11s %s\n", $$1, $$2}'
 
 install: $(STAMP) ## Make .venv with the project and its tools; does nothing when that is done.
 
@@ -75,9 +77,24 @@ docs: $(STAMP) ## Write docs/campaign.md and the modules of ARCHITECTURE.md agai
 	$(BIN)/python -m orchestrator.campaign.reference > docs/campaign.md
 	$(BIN)/python docs/modules.py
 
-bench: $(STAMP) ## Run the benchmarks one after another.
+bench: $(STAMP) ## Run the benchmarks one after another and write docs/benchmarks.md.
 	@for file in benchmarks/bench_*.py; do echo "== $$file"; $(BIN)/python "$$file" || exit 1; done
+	$(BIN)/python benchmarks/page.py
+
+bench-peers: $(STAMP) $(PEERS) ## Compare with AIPerf and GuideLLM; installs each in an environment of its own.
+	$(BIN)/python benchmarks/peers.py
+	$(BIN)/python benchmarks/page.py
+
+.venv-%/.installed: constraints-peers.txt
+ifneq ($(UV),)
+	test -x .venv-$*/bin/python || $(UV) venv --python $(PYTHON) .venv-$*
+	VIRTUAL_ENV=.venv-$* $(UV) pip install -c constraints-peers.txt $*
+else
+	test -x .venv-$*/bin/python || $(PYTHON) -m venv .venv-$*
+	.venv-$*/bin/python -m pip install --quiet --disable-pip-version-check -c constraints-peers.txt $*
+endif
+	@touch $@
 
 clean: ## Remove the environment and all caches; runs/ stays.
-	rm -rf $(VENV) $(TARGETS_VENV) build dist ./*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(TARGETS_VENV) .venv-aiperf .venv-guidellm build dist ./*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find $(CODE) tests examples benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -22,6 +22,7 @@ GOLDEN_QUERIES, TRAFFIC_QUERIES = (
 CANDIDATES = 12
 COUNTRIES = ("DE", "FR", "US", "IN", "BR")
 TRAFFIC_CHATS = 120
+NIGHT_REQUESTS = 240
 
 Case = Mapping[str, object]
 
@@ -42,6 +43,8 @@ def main(folder: Path) -> None:
     _write_lines(folder / "golden/chat.jsonl", chat_cases())
     _write_lines(folder / "traffic/chat.jsonl", chat_traffic(random.Random(SEED)))
     (folder / "contracts/ranker.yaml").write_text(CONTRACT, encoding="utf-8")
+    night = "".join(f"{line}\n" for line in night_traffic(random.Random(SEED + 3)))
+    (folder / "traffic/night.csv").write_text(night, encoding="utf-8")
     golden, monday = random.Random(SEED + 1), random.Random(SEED + 2)
     pq.write_table(ranker_cases(golden), folder / "golden/ranker.parquet", compression="zstd")
     pq.write_table(ranker_traffic(monday), folder / "traffic/monday.parquet", compression="zstd")
@@ -106,6 +109,18 @@ def chat_traffic(draw: random.Random) -> Iterator[Case]:
             yield {"request": {"messages": messages, "max_tokens": 64}, "tags": {"form": "with-system"}}
         else:
             yield {"prompt": prompt}
+
+
+def night_traffic(draw: random.Random) -> Iterator[str]:
+    """Half a minute of a chat service in the form of Azure's traces: quiet, with three bursts."""
+    yield "TIMESTAMP,ContextTokens,GeneratedTokens"
+    ticks = 0  # of 100 ns
+    for number in range(NIGHT_REQUESTS):
+        minute, second = divmod(ticks // 10_000_000, 60)
+        asked, answered = (16 + int(700 * draw.random() ** 3), 1 + int(40 * draw.random() ** 2))
+        yield f"2026-11-20 02:{minute:02}:{second:02}.{ticks % 10_000_000:07},{asked},{answered}"
+        pace_per_s = 60 if number % 80 > 40 else 4
+        ticks += round(10_000_000 * draw.expovariate(pace_per_s))
 
 
 def ranker_cases(draw: random.Random) -> pa.Table:

@@ -21,11 +21,10 @@ class JsonHttpUser(User):  # type: ignore[misc, unused-ignore]  # locust's types
 
     def on_start(self) -> None:
         """Open this user's own connection."""
-        target = {"path": os.environ.get("SHAKEOUT_PATH", "/v2/models/demo/infer")}
+        url = str(self.environment.host or self.host)
+        target = {"url": url, "path": os.environ.get("SHAKEOUT_PATH", "/v2/models/demo/infer")}
         protocol = make_protocol("json-http", target, seed=0, for_regression=False)
-        self._target = PlainTarget(
-            str(self.environment.host or self.host), protocol=protocol, timeout_s=TIMEOUT_S
-        )
+        self._target = PlainTarget(url, protocol=protocol, timeout_s=TIMEOUT_S)
 
     @task
     def post(self) -> None:

@@ -22,11 +22,10 @@ class OpenaiChatUser(User):  # type: ignore[misc, unused-ignore]  # locust's typ
 
     def on_start(self) -> None:
         """Open this user's own connection."""
-        target = {"model": os.environ.get("SHAKEOUT_MODEL", "demo"), "stream": True}
+        url = str(self.environment.host or self.host)
+        target = {"url": url, "model": os.environ.get("SHAKEOUT_MODEL", "demo"), "stream": True}
         protocol = make_protocol("openai-chat", target, seed=0, for_regression=False)
-        self._target = PlainTarget(
-            str(self.environment.host or self.host), protocol=protocol, timeout_s=TIMEOUT_S
-        )
+        self._target = PlainTarget(url, protocol=protocol, timeout_s=TIMEOUT_S)
 
     @task
     def chat(self) -> None:

@@ -33,6 +33,7 @@ from workers.contract.halts import Halts
 from workers.contract.names import LEASE_S
 from workers.contract.signing import Signed
 from workers.contract.spec import ShardTask, encode_spec
+from workers.contract.traces import Times
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -53,7 +54,8 @@ class CampaignRun:
 
     `entries`: the journal so far. `done`: effects that this leader has had. `judged`: phases already over.
 
-    `seen`: what the last step saw. `writing`: the results on their way to the runs URL, by name.
+    `seen`: what the last step saw. `writing`: the results on their way to the runs URL, by name. `times`: of
+    recorded arrivals, which the plan's schedules are asked for as long as they are held here.
     """
 
     id: str
@@ -78,6 +80,7 @@ class CampaignRun:
     breach_checked_s: int = 0
     writing: "Future[dict[str, bytes]] | None" = None
     finished: bool = False
+    times: tuple[Times, ...] = ()
 
     @property
     def aggregate(self) -> Aggregate:
@@ -308,6 +311,7 @@ class CampaignRun:
                 files=said.files,
                 urls=said.urls,
                 cases=said.cases.get(activity, 0),
+                samples_url=self.results.samples(self.id),
             )
             sha256, body = encode_spec(spec)
             self.store.put_spec(self.id, sha256, body)

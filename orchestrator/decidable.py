@@ -150,7 +150,9 @@ def _recovery(judged: Judged, fault: ActivityPlan | None, *, bound_s: float) -> 
 
 def _is_exact(judged: Judged) -> bool:
     arrivals = judged.activity.arrivals
-    return arrivals is None or (isinstance(arrivals, OpenArrivals) and arrivals.process == "constant")
+    return arrivals is None or (
+        isinstance(arrivals, OpenArrivals) and arrivals.process in ("constant", "trace")
+    )
 
 
 def _fewest(judged: Judged, windows: tuple[Window, ...] | None) -> float | None:

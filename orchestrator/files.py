@@ -1,13 +1,14 @@
 """Data files of a campaign: which it names, and their way into Redis by content, in chunks."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
 import redis
 
+from orchestrator.campaign.arrivals import Lengths
 from orchestrator.campaign.files import is_url
 from orchestrator.campaign.models import (
     Campaign,
@@ -16,6 +17,7 @@ from orchestrator.campaign.models import (
     RegressionActivity,
     SearchActivity,
     SoakActivity,
+    SyntheticData,
     Target,
 )
 from orchestrator.errors import UsageError
@@ -39,12 +41,36 @@ def _paths(campaign: Campaign) -> Iterator[str]:
             yield from (path for path in (*tls, target.tokenizer) if path)
     for phase in campaign.phases:
         for activity in phase.activities:
-            if isinstance(activity, LoadActivity | SoakActivity | SearchActivity) and isinstance(
-                activity.data, FileData
-            ):
-                yield activity.data.file
+            if isinstance(activity, LoadActivity | SoakActivity | SearchActivity):
+                yield from _of_data(activity.data)
             if isinstance(activity, RegressionActivity) and activity.golden:
                 yield activity.golden
+
+
+def _of_data(data: FileData | SyntheticData | None) -> Iterator[str]:
+    if isinstance(data, FileData):
+        yield data.file
+    if isinstance(data, SyntheticData):
+        made = data.synthetic
+        for length in (made.input_tokens, made.output_tokens, made.shared_prefix):
+            if isinstance(length, Lengths) and length.histogram is not None:
+                yield length.histogram
+
+
+def code_of(campaign: Campaign, base: Path) -> dict[str, tuple[str, int]]:
+    """Each locustfile's sha256 and size: workers hold their own copy against it, none is sent to them.
+
+    Raises UsageError for one that cannot be read.
+    """
+    found = {}
+    for phase in campaign.phases:
+        for activity in phase.activities:
+            name = activity.locustfile if isinstance(activity, LoadActivity | SoakActivity) else None
+            if name is not None:
+                pieces = list(_chunks(base, name))
+                digest = hashlib.sha256(b"".join(pieces)).hexdigest()
+                found[name] = (digest, sum(len(piece) for piece in pieces))
+    return found
 
 
 def store_files(client: redis.Redis, base: Path, paths: tuple[str, ...]) -> dict[str, tuple[str, int]]:
@@ -86,17 +112,22 @@ def _store(client: redis.Redis, base: Path, path: str) -> tuple[str, int]:
                 "workers can fetch it, and say its URL (s3://..., https://..., file:///mounted/everywhere)"
             )
     sha256 = digest.hexdigest()
-    key = names.file_chunks(sha256)
-    if size > MOST_BYTES:
-        return sha256, size
-    if not client.expire(key, KEPT_S):
-        pipe = client.pipeline(transaction=True)
-        pipe.delete(key)
-        for chunk in kept or [b""]:
-            pipe.rpush(key, chunk)
-        pipe.expire(key, KEPT_S)
-        pipe.execute()
+    if size <= MOST_BYTES:
+        keep_chunks(client, sha256, kept or [b""], for_s=KEPT_S)
     return sha256, size
+
+
+def keep_chunks(client: redis.Redis, sha256: str, pieces: Sequence[bytes], *, for_s: int) -> None:
+    """Put a file's pieces of 1 MiB under its sha256, unless they are there; they stay for `for_s` seconds."""
+    key = names.file_chunks(sha256)
+    if client.expire(key, for_s):
+        return
+    pipe = client.pipeline(transaction=True)
+    pipe.delete(key)
+    for piece in pieces:
+        pipe.rpush(key, piece)
+    pipe.expire(key, for_s)
+    pipe.execute()
 
 
 def _chunks(base: Path, path: str) -> Iterator[bytes]:

@@ -145,6 +145,7 @@ def _measured(
         slos=slos,
         prices=prices,
         cases=golden.cases.get(activity.key, 0),
+        beside={one.key: aggregate.of(one.key) for one in of.activities if one.needs_engine},
     )
     standing = (*slos, *campaign.slos) if activity.is_load else slos
     return replace(measured, evidence=with_recovery(measured.evidence, standing))

@@ -16,7 +16,7 @@ from orchestrator.slo.judge import judge
 from orchestrator.slo.words import quantity
 from workers.contract.schedule import OpenArrivals
 from workers.contract.sketch import EMPTY, merge_all
-from workers.contract.snapshot import WARMUP
+from workers.contract.snapshot import JUDGED
 
 if TYPE_CHECKING:
     from orchestrator.aggregate.totals import ActivityTotals, Totals
@@ -90,7 +90,10 @@ def _evidence(
     """The rows so far, with nothing that only the end can know: no coverage, no impact of faults."""
     totals = run.aggregate.of(activity.key)
     phase = run.plan.phase(activity.phase)
-    groups = [name for name in totals.groups() if name != WARMUP]
+    tagged = {"=".join(one.suffixes.tag) for one in slos if one.suffixes.tag is not None}
+    groups = [
+        name for name in totals.groups() if name in tagged or name == JUDGED or name.startswith("stage=")
+    ]
     return Evidence(
         activity=activity.key,
         kind=activity.kind,

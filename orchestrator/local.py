@@ -26,6 +26,7 @@ import redis
 from orchestrator.campaign.models import Campaign, Demo, Target
 from orchestrator.errors import ShakeoutError
 from orchestrator.store import Store
+from workers.contract.calibration import VARIABLE, where_kept
 from workers.contract.signing import Key, Keys
 from workers.contract.trust import KEY_VARIABLE, SECRET_VARIABLES
 
@@ -121,9 +122,19 @@ class Fleet:
 
 
 def start_fleet(
-    campaign: Campaign, *, folder: Path, workers: int, slots: int, allow: Sequence[str], seed: int
+    campaign: Campaign,
+    *,
+    folder: Path,
+    workers: int,
+    slots: int,
+    allow: Sequence[str],
+    seed: int,
+    user_code: Path | None = None,
 ) -> Fleet:
-    """Start everything that a campaign needs on this machine. Raises FleetError; nothing is left then."""
+    """Start everything that a campaign needs on this machine. Raises FleetError; nothing is left then.
+
+    `user_code`: folder whose locustfiles its workers may run.
+    """
     fleet = Fleet(work=folder / "work")
     fleet.work.mkdir(parents=True, exist_ok=True)
     try:
@@ -131,8 +142,10 @@ def start_fleet(
         demo_pid = _start_demo_targets(fleet, campaign, seed)
         environment = _secret(fleet)
         _start(fleet, "coordinator", _coordinator(folder), environment)
+        flags = [word for target in allow for word in ("--allow-target", target)]
+        flags += [] if user_code is None else ["--user-code", str(user_code.absolute())]
         for number in range(1, workers + 1):
-            _start_worker(fleet, number, slots=slots, allow=allow, environment=environment, demo_pid=demo_pid)
+            _start_worker(fleet, number, slots=slots, flags=flags, environment=environment, demo_pid=demo_pid)
         _await_workers(fleet, workers)
     except FleetError as error:
         full = unwritable(fleet.work)
@@ -179,20 +192,18 @@ def _start_worker(
     number: int,
     *,
     slots: int,
-    allow: Sequence[str],
+    flags: Sequence[str],
     environment: Mapping[str, str],
     demo_pid: int | None,
 ) -> None:
     """One worker; the first is on the demo target's host and says so by its label."""
     name = f"local-{number}"
-    argv = [sys.executable, "-m", "workers", "--name", name, "--slots", str(slots)]
+    argv = [sys.executable, "-m", "workers", "--name", name, "--slots", str(slots), *flags]
     home = fleet.work / name
-    own = {**environment, "SHAKEOUT_HOME": str(home)}
+    own = {**environment, "SHAKEOUT_HOME": str(home), VARIABLE: str(where_kept(os.environ).absolute())}
     if number == 1 and demo_pid is not None:
         argv += ["--label", "model-server"]
         own["SHAKEOUT_DEMO_PID"] = str(demo_pid)
-    for target in allow:
-        argv += ["--allow-target", target]
     home.mkdir(exist_ok=True)
     _start(fleet, f"worker {name}", argv, own)
 

@@ -7,7 +7,9 @@ from typing import Final
 
 from orchestrator.campaign.models import Activity, RegressionActivity, SearchActivity
 from orchestrator.plan import ActivityPlan
+from workers.contract.broker import masked
 from workers.contract.schedule import ClosedArrivals, OpenArrivals, cumulated, peak_per_s
+from workers.contract.traces import Trace, is_coarse
 
 MUTATED_AT_MOST: Final = 1000
 """Requests a mutator where the activity says no `limit`: CAMPAIGN.md section 7."""
@@ -35,9 +37,7 @@ def offer_of(activity: ActivityPlan, model: Activity, *, cases: int | None) -> O
     if isinstance(activity.arrivals, OpenArrivals):
         return _scheduled(activity.arrivals, activity)
     if isinstance(activity.arrivals, ClosedArrivals):
-        users, think_s = activity.arrivals.users, activity.arrivals.think_s
-        again = f" {think_s:g} s after" if think_s else " as soon as"
-        return Offer(None, note=f"{users:,} users, each sends again{again} it has its answer")
+        return _looped(activity.arrivals, activity, code=getattr(model, "locustfile", None))
     if isinstance(model, RegressionActivity):
         return _cases(model, cases)
     if isinstance(model, SearchActivity):
@@ -68,14 +68,43 @@ def search_levels(model: SearchActivity) -> int:
 
 def _scheduled(arrivals: OpenArrivals, activity: ActivityPlan) -> Offer:
     total = cumulated(arrivals, arrivals.duration_s)
-    exact = arrivals.process == "constant" and not activity.ends_with_data
+    exact = arrivals.process in ("constant", "trace") and not activity.ends_with_data
     if arrivals.process == "constant":
         total = float(_constant(arrivals, arrivals.duration_s))
         early = float(_constant(arrivals, activity.warmup_s)) if activity.warmup_s else 0.0
     else:
         early = cumulated(arrivals, activity.warmup_s)
-    note = "ends with its data, if that comes first" if activity.ends_with_data else ""
-    return Offer(total, exact=exact, in_warmup=early, peak_per_s=peak_per_s(arrivals), note=note)
+    notes = ["ends with its data, if that comes first"] if activity.ends_with_data else []
+    notes += _recorded(arrivals.trace) if arrivals.trace is not None else []
+    turns = max(1, activity.turns)
+    if turns > 1:
+        notes.insert(0, f"about {total:,.0f} conversations of up to {turns} turns")
+    return Offer(
+        total * turns,
+        exact=exact and turns == 1,
+        in_warmup=early * turns,
+        peak_per_s=peak_per_s(arrivals) * turns,
+        note="; ".join(notes),
+    )
+
+
+def _looped(arrivals: ClosedArrivals, activity: ActivityPlan, *, code: str | None) -> Offer:
+    grows = f", their number growing over {arrivals.ramp_s:g} s" if arrivals.ramp_s else ""
+    if code is not None:
+        return Offer(None, note=f"{arrivals.users:,} users of {code}, which pace themselves{grows}")
+    again = f" {arrivals.think_s:g} s after" if arrivals.think_s else " as soon as"
+    begins, end = "sends again", "it has its answer"
+    if activity.turns > 1:
+        begins, end = f"begins another conversation of {activity.turns} turns", "its last one ended"
+    return Offer(None, note=f"{arrivals.users:,} users, each {begins}{again} {end}{grows}")
+
+
+def _recorded(trace: Trace) -> list[str]:
+    speed = f" at {trace.speed:g} times its speed" if trace.speed != 1.0 else ""
+    notes = [f"replays {masked(trace.name)}{speed}"]
+    if is_coarse(trace):
+        notes.append("its times are whole seconds, so its arrivals come in bursts")
+    return notes
 
 
 def _constant(arrivals: OpenArrivals, until_s: float) -> int:

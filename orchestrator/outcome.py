@@ -1,6 +1,7 @@
 """A whole campaign as it ended: what the report is written from, live or from a stored journal."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from orchestrator.campaign.models import Campaign
 from orchestrator.facts import State
@@ -17,7 +18,7 @@ class Outcome:
 
     `id`: the campaign's run id. `phases`: results in the file's order, of skipped phases too. `journal`:
     every fact with its place. `fleet`: cards of the workers that took part. `flower`: the fleet's Flower, ""
-    where none ran.
+    where none ran. `samples`: activity key -> (rows, files) of its samples that stand at the runs URL.
     """
 
     id: str
@@ -31,3 +32,4 @@ class Outcome:
     started_s: float
     ended_s: float
     flower: str = ""
+    samples: Mapping[str, tuple[int, int]] = field(default_factory=dict)

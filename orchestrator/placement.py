@@ -8,6 +8,7 @@ import heapq
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from orchestrator.capacity import engines_that_fit, shards_needed
 from orchestrator.eligible import ANYTHING_GOES, NOBODY, Rules, Taken, nobody_fits, select, too_few_slots
 from orchestrator.plan import LEAST_PER_SHARD_PER_S, ActivityPlan
 from workers.contract.facts import WorkerCard
@@ -65,16 +66,19 @@ class _Room:
         return self.given.get(worker, 0), -self.free[worker], worker
 
 
-def shard_count(activity: ActivityPlan, selected: int) -> int:
-    """How many shards an activity is split into over `selected` workers; chaos and telemetry: hosts."""
+def shard_count(activity: ActivityPlan, selected: int, *, needed: int = 0) -> int:
+    """How many shards an activity is split into over `selected` workers; chaos and telemetry: hosts.
+
+    `needed`: so many are there room for, and so many does the peak need by the hosts' calibration.
+    """
     if not activity.needs_engine:
         return max(1, selected)
     if activity.shards is not None:
         return activity.shards
     if isinstance(activity.arrivals, OpenArrivals):
         useful = max(1, int(peak_per_s(activity.arrivals) / LEAST_PER_SHARD_PER_S))
-        return max(1, min(selected, useful))
-    return max(1, min(selected, activity.units))
+        return max(1, min(max(selected, needed), useful))
+    return max(1, min(max(selected, needed), activity.units))
 
 
 def place_phase(
@@ -93,12 +97,16 @@ def place_phase(
     room = _Room({card.worker: card.slots - busy.get(card.worker, 0) for card in fleet})
     assignments: list[Assignment] = []
     unmet: list[str] = []
-    for activity in activities:
-        selected = select(activity.where, fleet, seed=seed, activity=activity.key, rules=rules)
+    able = [select(one.where, fleet, seed=seed, activity=one.key, rules=rules) for one in activities]
+    least = [
+        shard_count(one, len(who)) if one.needs_engine else 0
+        for one, who in zip(activities, able, strict=True)
+    ]
+    for place, (activity, selected) in enumerate(zip(activities, able, strict=True)):
         if not selected:
             unmet.append(nobody_fits(activity, fleet, rules))
             continue
-        wants = _all_shards(activity, selected)
+        wants = _all_shards(activity, selected, room, kept=sum(least[place + 1 :]))
         taken = Taken(dict(room.free), sum(room.given.get(card.worker, 0) for card in selected), held_by)
         found = _place(activity, wants, selected, room)
         if len(found) < len(wants):
@@ -109,10 +117,13 @@ def place_phase(
     return Placement(unmet=tuple(unmet)) if unmet else Placement(tuple(assignments))
 
 
-def _all_shards(activity: ActivityPlan, selected: Sequence[WorkerCard]) -> list[Want]:
-    """Every shard of an activity that has not been placed yet."""
+def _all_shards(
+    activity: ActivityPlan, selected: Sequence[WorkerCard], room: _Room, *, kept: int
+) -> list[Want]:
+    """Every shard of an activity that has not been placed yet; `kept`: slots for those after it."""
     if activity.needs_engine:
-        of = shard_count(activity, len(selected))
+        needed = min(shards_needed(activity, selected), engines_that_fit(selected, room.free) - kept)
+        of = shard_count(activity, len(selected), needed=needed)
         return [Want(activity.key, shard, of) for shard in range(of)]
     hosts = sorted({card.host for card in selected})
     of = shard_count(activity, len(hosts))

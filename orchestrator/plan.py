@@ -1,8 +1,10 @@
 """A campaign -> phases, activities, arrival schedules: what placement and decide work on. Pure."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from types import MappingProxyType
+from typing import Final
 
 from orchestrator.campaign.models import (
     Activity,
@@ -19,14 +21,17 @@ from orchestrator.campaign.models import (
     TelemetryActivity,
 )
 from orchestrator.campaign.models import Where as WhereModel
-from workers import chaos
+from workers import chaos, protocols
 from workers.contract.kinds import resolve
-from workers.contract.schedule import ClosedArrivals, OpenArrivals, Segment, peak_per_s
+from workers.contract.schedule import ClosedArrivals, OpenArrivals, Segment, peak_per_s, recorded
+from workers.contract.traces import Trace
 
 MOST_IN_FLIGHT = 10_000
 """Default ceiling of `max_in_flight`: CAMPAIGN.md section 5."""
 LEAST_PER_SHARD_PER_S = 10.0
 """`shards: auto` makes no shard with less than this: splitting finer buys nothing."""
+UNREAD: Final[Mapping[str, Trace]] = MappingProxyType({})
+"""No recorded arrivals, or nobody has read them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +59,8 @@ class ActivityPlan:
     `key`: its name in reports. `units`: how many independent parts closed or regression work has (users,
     cases). `duration_s`: 0 where the length is not known beforehand. `at_s`, `for_s`: of a fault.
     `ends_with_data`: the load stops with its last row, should that come before its schedule's end.
+    `streams`: its target answers token by token. `samples`: share of its requests that is kept one by one.
+    `turns`: of each of its conversations, 0 where it holds none.
     """
 
     key: str
@@ -73,6 +80,9 @@ class ActivityPlan:
     max_in_flight: int = 0
     fault: str = ""
     ends_with_data: bool = False
+    streams: bool = False
+    samples: float = 0.0
+    turns: int = 0
 
     @property
     def is_load(self) -> bool:
@@ -117,8 +127,11 @@ class Plan:
         return next(phase for phase in self.phases if phase.name == name)
 
 
-def plan_of(campaign: Campaign, *, seed: int) -> Plan:
-    """Plan a checked campaign; the same campaign and seed always give the same plan."""
+def plan_of(campaign: Campaign, *, seed: int, traces: Mapping[str, Trace] = UNREAD) -> Plan:
+    """Plan a checked campaign; the same campaign, seed and traces always give the same plan.
+
+    `traces`: activity key -> its recorded arrivals; how long one that is not among them lasts is not known.
+    """
     keys = activity_keys(campaign)
     return Plan(
         campaign=campaign.campaign,
@@ -134,6 +147,7 @@ def plan_of(campaign: Campaign, *, seed: int) -> Plan:
                         key=keys[phase.name, activity.name],
                         campaign=campaign,
                         seed=seed,
+                        trace=traces.get(keys[phase.name, activity.name]),
                     )
                     for activity in phase.activities
                 ),
@@ -160,15 +174,15 @@ def activity_keys(campaign: Campaign) -> dict[tuple[str, str], str]:
     }
 
 
-def _activity_plan(
-    activity: Activity, *, phase: Phase, key: str, campaign: Campaign, seed: int
+def _activity_plan(  # each decides a part of it
+    activity: Activity, *, phase: Phase, key: str, campaign: Campaign, seed: int, trace: Trace | None
 ) -> ActivityPlan:
     arrivals = None
     duration_s = 0.0
     units = 1
     data = getattr(activity, "data", None)
     if isinstance(activity, LoadActivity | SoakActivity):
-        arrivals = arrivals_of(activity, key=key, seed=seed)
+        arrivals = arrivals_of(activity, key=key, seed=seed, trace=trace)
         duration_s = arrivals.duration_s if arrivals is not None else activity.duration or 0.0
         units = arrivals.users if isinstance(arrivals, ClosedArrivals) else 1
     if isinstance(activity, RegressionActivity):
@@ -195,7 +209,34 @@ def _activity_plan(
         max_in_flight=_max_in_flight(activity, arrivals, campaign),
         fault=getattr(activity, "fault", None) or "",
         ends_with_data=isinstance(data, FileData) and data.at_end == "stop",
+        streams=_streams(activity, campaign),
+        samples=_samples(activity, campaign),
+        turns=_turns(activity),
     )
+
+
+def _turns(activity: Activity) -> int:
+    return (
+        activity.sessions.turns
+        if isinstance(activity, LoadActivity | SoakActivity) and activity.sessions
+        else 0
+    )
+
+
+def _samples(activity: Activity, campaign: Campaign) -> float:
+    """Share of its requests that is kept: the activity's own, else the campaign's; of a locustfile none."""
+    if not isinstance(activity, LoadActivity | SoakActivity | SearchActivity):
+        return 0.0
+    if getattr(activity, "locustfile", None) is not None:
+        return 0.0
+    return campaign.samples if activity.samples is None else activity.samples
+
+
+def _streams(activity: Activity, campaign: Campaign) -> bool:
+    target = campaign.targets.get(getattr(activity, "target", None) or "")
+    if not isinstance(target, Target) or not target.stream:
+        return False
+    return bool(getattr(resolve("workers.protocols", protocols.TABLE, target.protocol), "streams", False))
 
 
 def _units_of_search(activity: SearchActivity) -> int:
@@ -224,7 +265,8 @@ def _max_in_flight(
         return 0
     target = campaign.targets[activity.target]
     assert isinstance(target, Target)  # noqa: S101  # no activity may name a monitor: checked when read
-    return max(1, min(round(peak_per_s(arrivals) * target.timeout), MOST_IN_FLIGHT))
+    at_once = peak_per_s(arrivals) * target.timeout * max(1, _turns(activity))
+    return max(1, min(round(at_once), MOST_IN_FLIGHT))
 
 
 def _where(activity: Activity, campaign: Campaign) -> Where:
@@ -256,15 +298,23 @@ def _where_of(where: WhereModel, *, is_chaos: bool) -> Where:
 
 
 def arrivals_of(
-    activity: LoadActivity | SoakActivity, *, key: str, seed: int
+    activity: LoadActivity | SoakActivity, *, key: str, seed: int, trace: Trace | None = None
 ) -> OpenArrivals | ClosedArrivals | None:
-    """The activity's arrival process with its stages and ramps laid out in time; None for a trace."""
+    """The activity's arrival process with its stages and ramps laid out in time.
+
+    `trace`: what was recorded; None for an activity that replays a trace which nobody has read.
+    """
     wanted = activity.arrivals
     if wanted.process == "trace":
-        return None
+        return None if trace is None else recorded(trace, stream=key)
     if wanted.process == "closed":
         assert wanted.users is not None  # noqa: S101  # checked when the file was read
-        return ClosedArrivals(users=wanted.users, think_s=wanted.think, duration_s=activity.duration or 0.0)
+        return ClosedArrivals(
+            users=wanted.users,
+            think_s=wanted.think,
+            duration_s=activity.duration or 0.0,
+            ramp_s=wanted.ramp,
+        )
     segments = tuple(_segments(wanted, activity.duration))
     return OpenArrivals(
         process=wanted.process,

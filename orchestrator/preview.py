@@ -10,17 +10,20 @@ from typing import Final
 from orchestrator.aimed import FaultPreview, fault_preview
 from orchestrator.campaign.checks.walk import observed
 from orchestrator.campaign.models import Activity, Campaign, ChaosActivity, Phase, SearchActivity, Target
+from orchestrator.capacity import good_to, words_of
 from orchestrator.decidable import Judged, SloPreview, level_preview, slo_preview
 from orchestrator.decide import RESUME_MARGIN_S
 from orchestrator.eligible import Standing, select
 from orchestrator.offered import Offer, offer_of, rates
 from orchestrator.placement import Assignment, Placement, place_phase
-from orchestrator.plan import ActivityPlan, PhasePlan, Plan, plan_of
+from orchestrator.plan import UNREAD, ActivityPlan, PhasePlan, Plan, plan_of
 from orchestrator.slo.words import seconds as in_words
 from orchestrator.unfinished import unfinished
+from workers.contract.calibration import Calibration
 from workers.contract.facts import WorkerCard
 from workers.contract.names import FENCE_MARGIN_S, LEASE_S
 from workers.contract.schedule import OpenArrivals
+from workers.contract.traces import Trace
 
 COLUMNS: Final = 60
 """Points of a phase's rate chart."""
@@ -39,7 +42,11 @@ class WorkerShare:
 
 @dataclass(frozen=True, slots=True)
 class ActivityPreview:
-    """One activity; `duration_s`: None where only the run can tell. `requests`: exact or expected."""
+    """One activity; `duration_s`: None where only the run can tell. `requests`: exact or expected.
+
+    `good_to`: up to which peak its engines keep up, as calibrated: per second, of a closed loop streams at
+    once; None where that is not known.
+    """
 
     key: str
     kind: str
@@ -56,6 +63,7 @@ class ActivityPreview:
     lost_worker_gap_s: float
     lost_worker_requests: float | None
     note: str
+    good_to: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,12 +141,14 @@ def preview_of(
     fleet: Sequence[WorkerCard],
     cases: Mapping[str, int],
     standing: Standing | None = None,
+    traces: Mapping[str, Trace] = UNREAD,
 ) -> Preview:
     """What the campaign would do on a fleet. `cases`: activity key -> golden cases, repeats included.
 
-    `standing`: of a live fleet; None where the fleet is assumed.
+    `standing`: of a live fleet; None where the fleet is assumed. `traces`: activity key -> its recorded
+    arrivals, whose times the caller holds.
     """
-    plan = plan_of(campaign, seed=seed)
+    plan = plan_of(campaign, seed=seed, traces=traces)
     ground = _Ground(campaign, plan, fleet, standing or Standing(), cases)
     phases: list[PhasePreview] = []
     starts_s = 0.0
@@ -168,7 +178,14 @@ def preview_of(
     )
 
 
-def assumed_fleet(campaign: Campaign, *, workers: int, slots: int, host: str) -> tuple[WorkerCard, ...]:
+def assumed_fleet(
+    campaign: Campaign,
+    *,
+    workers: int,
+    slots: int,
+    host: str,
+    calibration: Calibration | None = None,
+) -> tuple[WorkerCard, ...]:
     """The workers that `run` would start on this machine; the first is on the demo target's host."""
     on_demo = any(isinstance(one, Target) and one.demo is not None for one in campaign.targets.values())
     return tuple(
@@ -179,6 +196,8 @@ def assumed_fleet(campaign: Campaign, *, workers: int, slots: int, host: str) ->
             version="",
             slots=slots,
             labels=("model-server",) if number == 1 and on_demo else (),
+            cores=calibration.cores if calibration is not None else 0,
+            calibration=calibration,
         )
         for number in range(1, workers + 1)
     )
@@ -219,7 +238,14 @@ def _phase(model: Phase, phase: PhasePlan, ground: _Ground, *, starts_s: float) 
         placed.setdefault(assignment.activity, []).append(assignment)
     pairs = list(zip(model.activities, phase.activities, strict=True))
     activities = tuple(
-        _activity(one, planned, plan, placed=placed.get(planned.key, []), cases=cases.get(planned.key))
+        _activity(
+            one,
+            planned,
+            plan,
+            placed=placed.get(planned.key, []),
+            cases=cases.get(planned.key),
+            cards={card.worker: card for card in ground.fleet},
+        )
         for one, planned in pairs
         if not isinstance(one, ChaosActivity)
     )
@@ -249,12 +275,20 @@ def _phase(model: Phase, phase: PhasePlan, ground: _Ground, *, starts_s: float) 
 
 
 def _activity(
-    model: Activity, activity: ActivityPlan, plan: Plan, *, placed: list[Assignment], cases: int | None
+    model: Activity,
+    activity: ActivityPlan,
+    plan: Plan,
+    *,
+    placed: list[Assignment],
+    cases: int | None,
+    cards: Mapping[str, WorkerCard],
 ) -> ActivityPreview:
     offer = offer_of(activity, model, cases=cases)
     shards = placed[0].of if placed else activity.shards or 1
     gap_s = lost_worker_gap_s(plan) if activity.is_load else 0.0
     workers = _shares(placed, offer, shards)
+    ran_by = [cards[one.worker] for one in placed if one.worker in cards]
+    notes = (offer.note, words_of(activity, ran_by))
     largest = max((one.peak_per_s or 0.0 for one in workers), default=0.0)
     return ActivityPreview(
         key=activity.key,
@@ -271,7 +305,8 @@ def _activity(
         max_in_flight=activity.max_in_flight,
         lost_worker_gap_s=gap_s,
         lost_worker_requests=gap_s * largest if activity.is_load and largest else None,
-        note=offer.note,
+        note="; ".join(filter(None, notes)),
+        good_to=good_to(activity, ran_by) if activity.is_load else None,
     )
 
 

@@ -4,15 +4,17 @@ import json
 import posixpath
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from orchestrator import urls
 from orchestrator.campaign.models import Campaign
+from orchestrator.plan import Plan
 from orchestrator.report.masking import masked_set, masked_text
 from workers.contract import facts as f
+from workers.contract import names
 from workers.contract.broker import masked
 from workers.contract.facts import encode_fact
 
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from orchestrator.outcome import Outcome
 
 REPORT = "report.json"
+SAMPLES = "samples"
+"""Folder of the samples: files ACTIVITY-SHARD-ATTEMPT-NNN.parquet, one row a request."""
 ERROR = "error.txt"
 """Name of the result of a campaign whose results could not be made or written: why not."""
 LEFT_OUT = "left-out.txt"
@@ -27,7 +31,7 @@ LEFT_OUT = "left-out.txt"
 MOST_BYTES = 16 * 1024 * 1024
 """A larger result stays at the runs URL alone: Redis holds a day's campaigns in memory."""
 
-MARKER = ".shakeout"
+MARKER = names.RUNS_MARKER
 _WRITER = ThreadPoolExecutor(1, thread_name_prefix="results")
 
 
@@ -44,6 +48,10 @@ class Results:
     def place(self, campaign: str) -> str:
         """URL of a campaign's folder."""
         return self.folder if self.folder is not None else posixpath.join(self.runs, campaign)
+
+    def samples(self, campaign: str) -> str:
+        """URL of the folder that workers put a campaign's samples into."""
+        return posixpath.join(self.place(campaign), SAMPLES)
 
     @property
     def remote(self) -> bool:
@@ -88,9 +96,12 @@ class Results:
         from orchestrator.report.intervals import intervals_parquet  # noqa: PLC0415
         from orchestrator.report.junit import render_junit  # noqa: PLC0415
         from orchestrator.report.markdown import render_markdown  # noqa: PLC0415
+        from orchestrator.samples import stored_samples  # noqa: PLC0415
 
         said = outcome.state.submitted
         assert said is not None  # noqa: S101  # no campaign begins without it
+        if any(one.samples for phase in outcome.plan.phases for one in phase.activities):
+            outcome = replace(outcome, samples=stored_samples(self.samples(outcome.id)))
         report = build_report(outcome)
         validate_report(report)
         files = {
@@ -107,14 +118,29 @@ class Results:
         }
         for name, body in files.items():
             urls.put(posixpath.join(self.place(outcome.id), name), body)
-        return _small_enough(files, place=self.place(outcome.id))
+        sample_files = sum(count for _, count in outcome.samples.values())
+        return _small_enough(files, place=self.place(outcome.id), sample_files=sample_files)
 
     def drop_parts(self, campaign: str) -> None:
         """Parts have served once the campaign has left Redis; until then a successor may need them."""
         urls.remove_folder(posixpath.join(self.place(campaign), "parts"))
 
 
-def _small_enough(files: Mapping[str, bytes], *, place: str) -> dict[str, bytes]:
+def samples_unreached(plan: Plan, runs: str) -> str:
+    """Why the samples of a plan would not get from its workers to `runs`; "" where they do or none are kept.
+
+    A plain path is a folder of the coordinator's host alone: a worker elsewhere would fill its own disk.
+    """
+    if "://" in runs or not any(one.samples for phase in plan.phases for one in phase.activities):
+        return ""
+    return (
+        f"`samples` needs a place for results that workers reach as well, and the coordinator keeps them at "
+        f"{masked(runs)}: start it with --runs s3://BUCKET/PATH or another store, or with "
+        "--runs file:///FOLDER where all hosts have that folder"
+    )
+
+
+def _small_enough(files: Mapping[str, bytes], *, place: str, sample_files: int = 0) -> dict[str, bytes]:
     """What may stay in Redis for a day; what is too large for that is named in LEFT_OUT."""
     kept = {name: body for name, body in files.items() if len(body) <= MOST_BYTES or name == REPORT}
     left_out = [
@@ -122,6 +148,9 @@ def _small_enough(files: Mapping[str, bytes], *, place: str) -> dict[str, bytes]
         for name, body in files.items()
         if name not in kept
     ]
+    if sample_files:
+        where = masked(posixpath.join(place, SAMPLES))
+        left_out.append(f"{SAMPLES}/: {sample_files} files, only at {where}\n")
     return kept | ({LEFT_OUT: "".join(left_out).encode()} if left_out else {})
 
 

@@ -8,20 +8,24 @@ from typing import Any
 
 from orchestrator.campaign.arrivals import Lengths
 from orchestrator.campaign.models import (
+    Activity,
     Campaign,
     ChaosActivity,
     FileData,
     LoadActivity,
+    Phase,
     RegressionActivity,
     SoakActivity,
     SyntheticData,
     Target,
 )
+from orchestrator.client_specs import retries_of, sessions_of, turn_groups
 from orchestrator.plan import ActivityPlan, activity_keys
 from orchestrator.slo.bounds import bounds_of
 from orchestrator.slo.expressions import Expression
 from workers.contract import data as wire_data
 from workers.contract.kinds import resolve
+from workers.contract.samples import SampleSpec
 from workers.contract.schedule import OpenArrivals
 from workers.contract.spec import (
     ActivitySpec,
@@ -47,19 +51,14 @@ def spec_of(
     files: Files,
     urls: Mapping[str, str],
     cases: int = 0,
+    samples_url: str = "",
 ) -> ActivitySpec:
     """The spec of one activity.
 
     `run`: the campaign's id; `urls`: target -> url of a demo target that was started; `cases`: how many
-    golden cases will be asked, repeats included.
+    golden cases will be asked, repeats included. `samples_url`: folder that samples go to.
     """
-    keys = activity_keys(campaign)
-    model, phase = next(
-        (one, phase)
-        for phase in campaign.phases
-        for one in phase.activities
-        if keys[phase.name, one.name] == activity.key
-    )
+    model, phase = _in_file(activity, campaign)
     if isinstance(model, ChaosActivity):
         return _fault_spec(
             model, run=run, phase=phase.name, activity=activity.key, fence_s=campaign.on_lost_coordinator
@@ -89,8 +88,8 @@ def spec_of(
             repeats=model.repeats,
             cases=cases // model.repeats,
         )
-    assert activity.arrivals is not None  # noqa: S101  # traces do not run yet
-    stages = _stage_groups(activity)
+    assert activity.arrivals is not None  # noqa: S101  # a submission says what its traces hold
+    groups = (*tags, *_stage_groups(activity), *turn_groups(model.sessions))
     return LoadSpec(
         campaign=run,
         phase=phase.name,
@@ -100,11 +99,26 @@ def spec_of(
         arrivals=activity.arrivals,
         warmup_s=activity.warmup_s,
         max_in_flight=activity.max_in_flight,
-        data=_data(model.data, files),
+        data=None if model.locustfile else _data(model.data, files, protocol=target.protocol),
         bounds=bounds,
-        tag_groups=(*tags, *stages),
+        tag_groups=tuple(dict.fromkeys(groups)),
         seed=seed,
         fence_s=campaign.on_lost_coordinator,
+        samples=SampleSpec(activity.samples, samples_url) if activity.samples and samples_url else None,
+        retries=retries_of(model.retries, timeout_s=target.timeout),
+        sessions=sessions_of(model.sessions),
+        locustfile=_maybe_ref(model.locustfile, files),
+    )
+
+
+def _in_file(activity: ActivityPlan, campaign: Campaign) -> tuple[Activity, Phase]:
+    """The activity as the campaign file has it, and its phase."""
+    keys = activity_keys(campaign)
+    return next(
+        (one, phase)
+        for phase in campaign.phases
+        for one in phase.activities
+        if keys[phase.name, one.name] == activity.key
     )
 
 
@@ -163,6 +177,7 @@ def target_spec(name: str, target: Target, *, files: Files, urls: Mapping[str, s
         headers=dict(target.headers),
         tls=tls,
         rate_limit_per_s=target.rate_limit,
+        tokenizer=_maybe_ref(target.tokenizer, files),
     )
 
 
@@ -183,28 +198,40 @@ def _maybe_ref(path: str | None, files: Files) -> FileRef | None:
     return None if path is None else _ref(path, files)
 
 
-def _data(data: FileData | SyntheticData | None, files: Files) -> wire_data.DataSpec:
+def _data(data: FileData | SyntheticData | None, files: Files, *, protocol: str) -> wire_data.DataSpec:
     """The rows' source; `path` is the file's sha256 until the engine knows where its machine keeps it."""
     assert data is not None  # noqa: S101  # needed unless `locustfile`, which does not run yet
     if isinstance(data, FileData):
         ref = _ref(data.file, files)
         return wire_data.FileData(
-            path=ref.sha256, order=data.order, at_end=data.at_end, tags=data.tags, name=data.file
+            path=ref.sha256,
+            order=data.order,
+            at_end=data.at_end,
+            tags=data.tags,
+            name=data.file,
+            lengths=takes_prompts(protocol),
         )
     made = data.synthetic
     return wire_data.SyntheticData(
-        input_tokens=_length(made.input_tokens),
-        output_tokens=_length(made.output_tokens),
-        shared_prefix=wire_data.Fixed(made.shared_prefix),
+        input_tokens=_length(made.input_tokens, files),
+        output_tokens=_length(made.output_tokens, files),
+        shared_prefix=_length(made.shared_prefix, files),
     )
 
 
-def _length(length: int | Lengths) -> wire_data.Length:
+def takes_prompts(protocol: str) -> bool:
+    """Whether a protocol takes made-up prompts, given or recorded lengths."""
+    return protocol.startswith("openai-")
+
+
+def _length(length: int | Lengths, files: Files) -> wire_data.Length:
     if isinstance(length, int):
         return wire_data.Fixed(length)
     if length.uniform is not None:
         return wire_data.Uniform(length.uniform[0], length.uniform[1])
     if length.normal is not None:
         return wire_data.Normal(length.normal.mean, length.normal.sd)
-    assert length.lognormal is not None  # noqa: S101  # histograms do not run yet
-    return wire_data.LogNormal(length.lognormal.median, length.lognormal.sigma)
+    if length.lognormal is not None:
+        return wire_data.LogNormal(length.lognormal.median, length.lognormal.sigma)
+    assert length.histogram is not None  # noqa: S101  # one of them is given: checked when the file was read
+    return wire_data.HistogramFile(path=_ref(length.histogram, files).sha256, name=length.histogram)

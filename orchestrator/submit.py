@@ -12,8 +12,9 @@ from orchestrator.campaign.files import is_url
 from orchestrator.campaign.load import LoadedCampaign
 from orchestrator.campaign.models import Campaign, RegressionActivity, Target
 from orchestrator.errors import UsageError
-from orchestrator.files import files_of, local_copy, store_files
+from orchestrator.files import code_of, files_of, local_copy, store_files
 from orchestrator.plan import activity_keys
+from orchestrator.recorded import read_recordings, store_recordings, summaries
 from orchestrator.store import Store
 from orchestrator.unfinished import unfinished
 from workers.contract import facts as f
@@ -64,7 +65,9 @@ def submit(  # noqa: PLR0913  # each is a part of the one fact
     `labels`: the submitter's own. `max_time_s`: the leader stops it when so long has passed; 0: no limit.
     """
     base = loaded.path.parent
-    files = store_files(store.client, base, files_of(loaded.campaign))
+    files = store_files(store.client, base, files_of(loaded.campaign)) | code_of(loaded.campaign, base)
+    recordings = read_recordings(loaded.campaign, base)
+    store_recordings(store.client, recordings.values())
     now_s = store.now_s()
     fact = f.Submitted(
         campaign=id_,
@@ -75,6 +78,7 @@ def submit(  # noqa: PLR0913  # each is a part of the one fact
         files=files,
         urls=dict(urls),
         cases=golden_cases(loaded.campaign, base),
+        traces=summaries(recordings),
         labels=dict(labels),
         max_time_s=max_time_s,
         at_s=now_s,

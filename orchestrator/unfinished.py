@@ -6,7 +6,6 @@ One list: `run` and `submit` refuse by it, `plan` prints it.
 from collections.abc import Iterator
 from typing import Final
 
-from orchestrator.campaign.arrivals import Lengths
 from orchestrator.campaign.checks.targets import works
 from orchestrator.campaign.models import (
     Activity,
@@ -15,13 +14,12 @@ from orchestrator.campaign.models import (
     LoadActivity,
     RegressionActivity,
     SoakActivity,
-    SyntheticData,
     Target,
 )
 from orchestrator.slo.expressions import Alert, Gauge
 
-AT_TOP: Final = ("priority", "share_target", "protect", "comparison", "gameday", "samples")
-IN_TRAFFIC: Final = ("locustfile", "split", "shadow", "sessions", "levels", "samples")
+AT_TOP: Final = ("priority", "share_target", "protect", "comparison", "gameday")
+IN_TRAFFIC: Final = ("split", "shadow", "levels")
 IN_REGRESSION: Final = ("baseline", "features", "mutate", "probes")
 IN_CHAOS: Final = ("faults", "order", "intensity", "hidden")
 
@@ -34,8 +32,6 @@ def unfinished(campaign: Campaign) -> tuple[str, ...]:
             continue
         if not works("protocols", target.protocol):
             found.append(f"targets.{name}: protocol {target.protocol}")
-        if target.tokenizer is not None:
-            found.append(f"targets.{name}: tokenizer")
     for phase in campaign.phases:
         for activity in phase.activities:
             found += [f"{phase.name}/{activity.name}: {what}" for what in _in_activity(activity)]
@@ -61,14 +57,4 @@ def _in_activity(activity: Activity) -> Iterator[str]:
 
 
 def _in_load(activity: LoadActivity | SoakActivity) -> Iterator[str]:
-    arrivals = activity.arrivals
-    if arrivals.process == "trace":
-        yield "arrivals.process trace"
-    if arrivals.process == "closed" and arrivals.ramp:
-        yield "arrivals.ramp of process closed"
     yield from (key for key in IN_TRAFFIC if getattr(activity, key))
-    if isinstance(activity.data, SyntheticData):
-        made = activity.data.synthetic
-        for key, length in (("input_tokens", made.input_tokens), ("output_tokens", made.output_tokens)):
-            if isinstance(length, Lengths) and length.histogram is not None:
-                yield f"data.synthetic.{key} histogram"

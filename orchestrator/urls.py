@@ -59,6 +59,22 @@ def remove_folder(url: str) -> None:
             system.rm(path, recursive=True)
 
 
+def names_in(url: str) -> tuple[str, ...]:
+    """Names of the files in a folder, in order; none where there is no folder. Raises OSError, UsageError."""
+    with _reaching(url) as (system, path):
+        system.invalidate_cache()
+        if not system.exists(path):
+            return ()
+        return tuple(sorted(posixpath.basename(str(name)) for name in system.ls(path, detail=False)))
+
+
+@contextmanager
+def opened(url: str) -> Iterator[Any]:
+    """A file to be read piecemeal, as Python opens files. Raises OSError, UsageError."""
+    with _reaching(url) as (system, path), system.open(path, "rb") as file:
+        yield file
+
+
 def chunks(url: str) -> Iterator[bytes]:
     """A file in pieces of 1 MiB. Raises OSError, UsageError."""
     with _reaching(url) as (system, path), system.open(path, "rb", block_size=CHUNK_BYTES) as file:

@@ -21,6 +21,14 @@ STARTS_WITHIN_S = 10.0
 KINDS_OF_SERVER = ("valkey", "redis-7", "redis-6.2")
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _a_host_that_was_never_calibrated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Into how many shards a load is split is the tests' own affair, whatever was measured of this host."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SHAKEOUT_CALIBRATION", str(tmp_path_factory.mktemp("host") / "none.json"))
+        yield
+
+
 @dataclass
 class Valkey:
     """A server of one's own: its address with the password inside, and its process for signals."""

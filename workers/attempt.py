@@ -21,6 +21,7 @@ from workers.engine_attempt import run_engine
 from workers.fault_attempt import run_chaos
 from workers.guard import SecretUnsetError
 from workers.mailbox import Worker, holding
+from workers.user_code import UserCodeRefusedError
 
 DRAINING = "the worker is draining"
 PASSED_OVER = "passed over: not to be run here, or no longer"
@@ -94,7 +95,7 @@ def _guarded(task: ShardTask, worker: Worker, *, task_id: str) -> Exited:
     outcome: Literal["error", "refused"] = "error"
     try:
         return _body(task, worker, task_id=task_id)
-    except (TargetRefusedError, SecretUnsetError) as error:
+    except (TargetRefusedError, SecretUnsetError, UserCodeRefusedError) as error:
         outcome, why = "refused", str(error)
     except ShakeoutWorkerError as error:
         why = str(error)

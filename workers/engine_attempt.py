@@ -7,16 +7,19 @@ engine's counters: from its own final snapshot, or from the watermark file that 
 import time
 from typing import Literal
 
+import msgspec
+
 from workers.contract import snapshot as snapshots
 from workers.contract.control import Start, Stop
 from workers.contract.errors import EngineError
 from workers.contract.facts import Exited, NotReady, Ready
-from workers.contract.spec import LoadSpec, RegressionSpec, ShardTask
+from workers.contract.spec import LoadSpec, RegressionSpec, ShardTask, longest_s
 from workers.course import Course
 from workers.engine import watermark, wire
 from workers.leases import Authorised, Revoked
 from workers.mailbox import Event, Mailbox, Worker
 from workers.prepare import prepare
+from workers.sampling import begin_sampling, end_sampling, picked_about
 from workers.supervise import EXIT_WITHIN_S, EngineHandle, Gone
 
 LOOK_EVERY_S = 0.1
@@ -33,16 +36,21 @@ def run_engine(
     """Run the shard on one engine to its end. Raises ShakeoutWorkerError where it cannot even be prepared."""
     mark = worker.register.mark()
     order = prepare(task, spec, worker, mark=mark)
+    sampling = begin_sampling(spec, worker)
+    if sampling.stem is not None:
+        seen = msgspec.structs.replace(order.seen, spool=str(sampling.stem))
+        order = msgspec.structs.replace(order, seen=seen)
     engine = worker.supervisor.acquire()
     try:
-        worker.register.begin(task, pid=engine.pid, mark=mark, timeout_s=spec.target.timeout_s)
+        worker.register.begin(task, pid=engine.pid, mark=mark, timeout_s=longest_s(spec))
         engine.listen(mailbox.put)
-        return _EngineRun(task, spec, worker, engine=engine, prepare=order, task_id=task_id).run(mailbox)
+        exited = _EngineRun(task, spec, worker, engine=engine, prepare=order, task_id=task_id).run(mailbox)
     except BaseException:
         engine.kill()
         raise
     finally:
         worker.supervisor.release(engine)
+    return end_sampling(sampling, exited, worker)
 
 
 class _EngineRun:
@@ -54,7 +62,7 @@ class _EngineRun:
     ) -> None:  # fmt: skip
         self._task, self._spec, self._worker, self._task_id = task, spec, worker, task_id
         self._engine, self._prepare = engine, prepare
-        self._tally = watermark.Tally(spec.target.timeout_s)
+        self._tally = watermark.Tally(longest_s(spec))
         self._course = Course(spec, task)
         self._start: Start | None = None
         self._until_ns = 0
@@ -200,6 +208,7 @@ class _EngineRun:
                 left, self._tally, activity=self._task.activity, shard=self._task.shard,
                 attempt=self._task.attempt, at_s=silent_s, seq=self._last_seq,
             )  # fmt: skip
+            closing.sampled = picked_about(self._spec, closing)
             self._worker.link.snapshot(self._task, seq=self._last_seq, body=snapshots.encode(closing))
         return Exited(
             at_s=self._worker.clock.now(), attempt=self._task.attempt, outcome=outcome, why=why,

@@ -10,7 +10,10 @@ import re
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
+import msgspec
+
 from workers.contract.errors import ShakeoutWorkerError, TargetRefusedError
+from workers.contract.spec import TargetSpec
 from workers.engine.allow import parse_allow_list
 from workers.settings import Settings
 
@@ -32,6 +35,28 @@ def fill(text: str, settings: Settings) -> str:
         return _secret(match["source"], match["name"], settings)
 
     return _REFERENCE.sub(value, text)
+
+
+def fill_target(target: TargetSpec, settings: Settings) -> TargetSpec:
+    """The target with its secrets: references may stand in `url` and `headers`. Raises SecretUnsetError."""
+    url = fill(target.url, settings)
+    options = dict(target.options)
+    if isinstance(options.get("url"), str):
+        options["url"] = fill(options["url"], settings)
+    headers = {name: fill(value, settings) for name, value in target.headers.items()}
+    return msgspec.structs.replace(target, url=url, options=options, headers=headers)
+
+
+def secrets_of(target: TargetSpec, settings: Settings) -> tuple[str, ...]:
+    """What of a target must not be seen in what is told of its requests. Raises SecretUnsetError.
+
+    The values of its headers, filled in, and of every reference; `target` is as it is stored.
+    """
+    texts = (target.url, *target.headers.values())
+    references = (one for text in texts for one in _REFERENCE.finditer(text) if one["source"])
+    referred = (_secret(one["source"], one["name"], settings) for one in references)
+    headers = (fill(value, settings) for value in target.headers.values())
+    return tuple(dict.fromkeys((*headers, *referred)))
 
 
 def check_target(url: str, allow_targets: Sequence[str]) -> None:

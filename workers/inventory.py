@@ -15,6 +15,7 @@ import msgspec
 
 from workers import host, parent
 from workers.clock import CommonClock
+from workers.contract.calibration import Calibration, CalibrationError, differs, recall
 from workers.contract.facts import WorkerCard
 from workers.contract.trust import SECRET_VARIABLES
 from workers.gpus import NOT_THERE, Devices
@@ -35,6 +36,7 @@ log = logging.getLogger(__name__)
 
 def blank_card(settings: Settings, incarnation: str) -> WorkerCard:
     """The card of this life of the worker; its clock, GPUs and `seen_s` are filled in by `shown`."""
+    calibration, uncalibrated = calibrated(settings)
     return WorkerCard(
         worker=settings.name,
         incarnation=incarnation,
@@ -48,7 +50,26 @@ def blank_card(settings: Settings, incarnation: str) -> WorkerCard:
         pid=os.getpid(),
         cores=host.cores(),
         memory_bytes=host.memory_bytes(),
+        calibration=calibration,
+        uncalibrated=uncalibrated,
     )
+
+
+def calibrated(settings: Settings) -> tuple[Calibration | None, str]:
+    """What this host was measured to do, if it was measured as it is now; else why that does not count."""
+    try:
+        found = recall(settings.calibration) if settings.calibration is not None else None
+    except CalibrationError as error:
+        log.warning("%s", error)
+        return None, str(error)
+    if found is None:
+        return None, ""
+    why = differs(
+        found, version=metadata.version("shakeout"), cpu=host.cpu_model(), python=host.python_version()
+    )
+    if why:
+        log.warning("the calibration of this host is left out: %s", why)
+    return (None, why) if why else (found, "")
 
 
 def shown(card: WorkerCard, clock: CommonClock, *, draining: bool, devices: Devices) -> WorkerCard:

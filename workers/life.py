@@ -19,6 +19,7 @@ from workers.mailbox import Worker
 from workers.orders import Orders
 from workers.progress import Progress
 from workers.register import Register
+from workers.sample_store import SampleStore
 from workers.settings import Settings
 from workers.supervise import Supervisor
 
@@ -49,6 +50,7 @@ def build(
         orders=Orders(link),
         supervisor=Supervisor(keep=min(settings.slots, card.cores), environment=settings.environment),
         progress=Progress(send_progress),
+        samples=SampleStore(settings.home / "samples" / settings.name),
         draining=draining,
     )
 
@@ -85,11 +87,13 @@ def start(worker: Worker) -> None:
     worker.orders.start()
     worker.supervisor.start()
     worker.progress.start()
+    worker.samples.start()
 
 
 def close(worker: Worker) -> None:
     """Deliver what is unsent, within bounds, and let everything go."""
     worker.progress.close()
+    worker.samples.close()
     worker.supervisor.close()
     worker.link.close()
     worker.orders.close()

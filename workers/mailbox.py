@@ -16,6 +16,7 @@ from workers.link import Link
 from workers.orders import Orders
 from workers.progress import Progress
 from workers.register import Register
+from workers.sample_store import SampleStore
 from workers.settings import Settings
 from workers.supervise import Gone, Supervisor
 
@@ -35,6 +36,7 @@ class Worker:
     orders: Orders
     supervisor: Supervisor
     progress: Progress
+    samples: SampleStore
     draining: threading.Event
 
 

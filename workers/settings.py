@@ -3,15 +3,18 @@
 import argparse
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from workers import parent
 from workers.contract import names
+from workers.contract.calibration import where_kept
 from workers.contract.errors import ContractError
 from workers.contract.signing import NO_KEYS, Keys, read_keys
 from workers.contract.trust import KEY_VARIABLE, SECRET_VARIABLES, SUBMITTERS_VARIABLE, require_keys
 
+_NO_BROKER = "redis://127.0.0.1"
+"""Never spoken to."""
 MOST_SLOTS = 256
 """Engines of one worker; each is a process."""
 
@@ -23,7 +26,8 @@ class Settings:
     `home`: scratch directory for watermarks, the ledger of faults, cached files. `demo_pid`: process of the
     demo target on this host. `secrets`: directory of `${file:NAME}`; `environment`: of `${env:NAME}`, and of
     what it starts, without this process's own secrets. `keys`: whose tasks it takes; `people`: whose halts
-    and resumes too. `warning`: what to say at the start.
+    and resumes too. `warning`: what to say at the start. `calibration`: the file of this host's.
+    `user_code`: folders whose locustfiles may be run here.
     """
 
     name: str
@@ -35,9 +39,11 @@ class Settings:
     secrets: Path
     demo_pid: int | None
     environment: Mapping[str, str] = field(repr=False)
+    calibration: Path | None = None
     keys: Keys = NO_KEYS
     people: Keys = NO_KEYS
     warning: str = ""
+    user_code: tuple[Path, ...] = ()
 
 
 def parse(argv: Sequence[str], environment: Mapping[str, str] = os.environ) -> Settings:
@@ -68,10 +74,23 @@ def parse(argv: Sequence[str], environment: Mapping[str, str] = os.environ) -> S
         secrets=Path(secrets),
         demo_pid=int(demo_pid) if demo_pid else None,
         environment={name: value for name, value in environment.items() if name not in SECRET_VARIABLES},
+        calibration=where_kept(environment).absolute(),
         keys=keys,
         people=keys.and_also(_keys(SUBMITTERS_VARIABLE, environment, parser)),
         warning=warning,
+        user_code=_folders([*environment.get("SHAKEOUT_USER_CODE", "").split(os.pathsep), *flags.user_code]),
     )
+
+
+def _folders(listed: Sequence[str]) -> tuple[Path, ...]:
+    return tuple(dict.fromkeys(Path(folder).absolute() for folder in listed if folder))
+
+
+def lone(allow_targets: Sequence[str], environment: Mapping[str, str] = os.environ) -> Settings:
+    """Settings of a process without a fleet, which sends a single request. Raises ContractError."""
+    told = parse(["--name", "replay"], {**environment, "SHAKEOUT_BROKER": _NO_BROKER, KEY_VARIABLE: ""})
+    listed = dict.fromkeys([*told.allow_targets, *allow_targets])
+    return replace(told, allow_targets=tuple(listed), environment=environment, warning="")
 
 
 def _keys(variable: str, environment: Mapping[str, str], parser: argparse.ArgumentParser) -> Keys:
@@ -100,6 +119,10 @@ def _flags() -> argparse.ArgumentParser:
     flags.add_argument(
         "--allow-target", action="append", default=[], metavar="HOST[:PORT]|CIDR",
         help="a target that may be loaded from here, beside loopback; repeatable",
+    )  # fmt: skip
+    flags.add_argument(
+        "--user-code", action="append", default=[], metavar="DIR",
+        help="a folder whose locustfiles may be run here; repeatable",
     )  # fmt: skip
     flags.add_argument(parent.FLAG, nargs="?", metavar="PID", help="die when the parent process does")
     return flags

@@ -6,15 +6,16 @@ for is unknown, never assumed. Source: the hand-over rule of DESIGN.md section 2
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import zip_longest
 
 import numpy as np
 import numpy.typing as npt
+from msgspec import structs
 
 from orchestrator.aggregate.totals import ActivityTotals, AttemptSeen
 from orchestrator.facts import Attempt
-from workers.contract.schedule import Block, OpenArrivals, arrivals_between, per_second
+from workers.contract.schedule import Block, ClosedArrivals, OpenArrivals, arrivals_between, per_second
 from workers.contract.snapshot import JUDGED, UNSENT_GENERATOR, WARMUP
 
 
@@ -89,6 +90,87 @@ def account_counted(*, scheduled: int, totals: ActivityTotals) -> Account:
         account.unknown[JUDGED, last] += unknown
         account.unsent[JUDGED, last] += missing - unknown
     return account
+
+
+def account_sessions(
+    arrivals: OpenArrivals | ClosedArrivals,
+    *,
+    turns: int,
+    warmup_s: float,
+    start_s: float,
+    shards: Sequence[Sequence[Attempt]],
+    totals: ActivityTotals,
+) -> Account:
+    """Account for conversations: a first turn is due by the schedule, each later one by the answer before it.
+
+    So what was begun is counted when it began. Beside it stand first turns that a lost engine left behind;
+    turns that were handed out and never seen to end, which are unknown; and of each conversation that was
+    between two turns when its engine stopped the next turn, the rest of it being due only then.
+    """
+    account = Account()
+    for (group, second), row in totals.seconds.items():
+        if group in (JUDGED, WARMUP):
+            account.scheduled[group, second] += row.outcomes.total()
+            if isinstance(arrivals, OpenArrivals):  # of closed loops the report adds them
+                account.unsent[group, second] += row.outcomes[UNSENT_GENERATOR]
+    last = JUDGED, max((second for _, second in account.scheduled), default=0)
+    offered = sum(seen.offered for seen in totals.attempts.values())
+    _missing(account, last, unknown=max(0, offered - account.scheduled.total()))
+    for attempts in shards:
+        for attempt in attempts:
+            _cut(account, last, attempt, waiting=totals.attempts.get(attempt.id, AttemptSeen()).waiting)
+    if isinstance(arrivals, OpenArrivals):
+        lost = Account()
+        firsts = _firsts(totals, turns)
+        for shard, attempts in enumerate(shards):
+            own = _Shard(arrivals=arrivals, warmup_s=warmup_s, start_s=start_s, shard=shard, of=len(shards))
+            _gaps(lost, own, [_first_turns(one, turns) for one in attempts], firsts)
+        account.scheduled += lost.unknown + lost.unsent
+        account.unknown += lost.unknown
+        account.unsent += lost.unsent
+        account.gaps += lost.gaps
+    return account
+
+
+def _missing(account: Account, key: tuple[str, int], *, unknown: int = 0, unsent: int = 0) -> None:
+    account.scheduled[key] += unknown + unsent
+    account.unknown[key] += unknown
+    account.unsent[key] += unsent
+
+
+def _cut(account: Account, key: tuple[str, int], attempt: Attempt, *, waiting: int) -> None:
+    """The next turns of the conversations that an attempt left between two turns.
+
+    Where nobody saw its end they may have been sent up to its fence.
+    """
+    exited = attempt.exited
+    if not waiting or (exited is not None and exited.outcome == "done"):
+        return
+    seen = exited is not None and exited.known
+    _missing(account, key, unknown=0 if seen else waiting, unsent=waiting if seen else 0)
+    why = f"{waiting} conversations were cut off between two turns"
+    at_s = float(key[1])
+    account.gaps.append(
+        Gap(attempt.shard, attempt.id, at_s, at_s, 0 if seen else waiting, waiting if seen else 0, why)
+    )
+
+
+def _first_turns(attempt: Attempt, turns: int) -> Attempt:
+    """The attempt with its place in the schedule, which counts conversations, not their turns."""
+    if attempt.exited is None:
+        return attempt
+    return replace(
+        attempt, exited=structs.replace(attempt.exited, dispatched=-(-attempt.exited.dispatched // turns))
+    )
+
+
+def _firsts(totals: ActivityTotals, turns: int) -> ActivityTotals:
+    """How far attempts were by conversations; those in flight are accounted for with all other turns."""
+    attempts = {
+        id_: replace(seen, dispatched=-(-seen.dispatched // turns), in_flight=())
+        for id_, seen in totals.attempts.items()
+    }
+    return ActivityTotals(attempts=attempts)
 
 
 def _schedule(account: Account, arrivals: OpenArrivals, warmup_s: float) -> None:

@@ -1,16 +1,17 @@
 """Totals and journal -> the evidence that expressions are judged on."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from orchestrator.aggregate.accounting import Account, account_counted, account_open
+from orchestrator.aggregate.accounting import Account, account_counted, account_open, account_sessions
+from orchestrator.aggregate.loop_gaps import loop_gaps
 from orchestrator.aggregate.totals import ActivityTotals, Totals
 from orchestrator.facts import Attempt, State
 from orchestrator.plan import ActivityPlan, PhasePlan
 from orchestrator.slo.evidence import CaseCounts, Evidence, FaultSpan, Prices, Second, SeriesSum
 from orchestrator.slo.expressions import Expression
-from workers.contract.schedule import OpenArrivals
+from workers.contract.schedule import ClosedArrivals, OpenArrivals
 from workers.contract.sketch import EMPTY, Sketch, merge_all
 from workers.contract.snapshot import ABANDONED, JUDGED, UNSENT_GENERATOR, UNSENT_TARGET, WARMUP, CaseResult
 
@@ -37,13 +38,19 @@ def measure(
     slos: tuple[Expression, ...],
     prices: Prices | None,
     cases: int,
+    beside: Mapping[str, ActivityTotals] | None = None,
 ) -> Measured:
     """Everything known of one activity whose work is over.
 
-    `cases`: requests that the golden cases ask for, repeats counted; 0 for other kinds.
+    `cases`: requests that the golden cases ask for, repeats counted; 0 for other kinds. `beside`: the totals
+    of all of the phase's activities, this one's among them: their shards start together.
     """
     account = _account(activity, state, totals, cases)
-    rows = {name: _seconds(totals, name) for name in totals.groups()}
+    rows = {
+        name: tuple(_second(second, row) for second, row in seconds.items())
+        for name, seconds in totals.grouped().items()
+        if not name.startswith("@")  # made for tables; no expression can name it
+    }
     start_s = state.phases[activity.phase].start_s or 0.0
     seen = {key: count for (group, key), count in account.scheduled.items() if group == JUDGED}
     unknown = sum(count for (group, _), count in account.unknown.items() if group == JUDGED)
@@ -64,7 +71,8 @@ def measure(
         achieved=_achieved(totals, sum(seen.values()), end_s=activity.duration_s or float(last)),
         lag_p99_s=_quantile(totals.sketch("lag"), 0.99),
         hub_delay_p99_s=_quantile(totals.hub_delay, 0.99),
-        start_skew_s=_start_skew(state, {activity.key: totals}),
+        start_skew_s=_start_skew(state, {activity.key: totals} if beside is None else beside),
+        busy_share=max((seen.busy_share for seen in totals.attempts.values()), default=None),
         faults=fault_spans(state, phase, start_s),
         stages=_stages(activity),
         regression=_case_counts(totals.cases.values()) if activity.kind == "regression" else None,
@@ -130,23 +138,33 @@ def _ended_early(activity: ActivityPlan, state: State) -> str | None:
 
 
 def _account(activity: ActivityPlan, state: State, totals: ActivityTotals, cases: int) -> Account:
-    if not isinstance(activity.arrivals, OpenArrivals):
-        return account_counted(scheduled=cases, totals=totals)
     attempts = state.attempts_of(activity.key)
     of = attempts[0].of if attempts else 1
     shards: list[Sequence[Attempt]] = [[one for one in attempts if one.shard == shard] for shard in range(of)]
-    return account_open(
-        activity.arrivals,
-        warmup_s=activity.warmup_s,
-        start_s=state.phases[activity.phase].start_s or 0.0,
-        shards=shards,
-        totals=totals,
-        ends_with_data=activity.ends_with_data,
-    )
-
-
-def _seconds(totals: ActivityTotals, group: str) -> tuple[Second, ...]:
-    return tuple(_second(second, row) for second, row in totals.group(group).items())
+    arrivals, start_s = activity.arrivals, state.phases[activity.phase].start_s or 0.0
+    if isinstance(arrivals, OpenArrivals) and not activity.turns:
+        return account_open(
+            arrivals,
+            warmup_s=activity.warmup_s,
+            start_s=start_s,
+            shards=shards,
+            totals=totals,
+            ends_with_data=activity.ends_with_data,
+        )
+    if arrivals is None or not activity.turns:
+        account = account_counted(scheduled=cases, totals=totals)
+    else:
+        account = account_sessions(
+            arrivals,
+            turns=activity.turns,
+            warmup_s=activity.warmup_s,
+            start_s=start_s,
+            shards=shards,
+            totals=totals,
+        )
+    if isinstance(arrivals, ClosedArrivals):
+        account.gaps += loop_gaps(arrivals, start_s=start_s, shards=shards)
+    return account
 
 
 def _second(second: int, row: Totals) -> Second:
@@ -205,16 +223,28 @@ def _quantile_of(
     return _quantile(merge_all(row.sketches.get(series, EMPTY) for row in rows), q)
 
 
-def _start_skew(state: State, totals: dict[str, ActivityTotals]) -> float | None:
-    """How far apart the first attempts of the shards began, each against its own first intended time."""
+def _start_skew(state: State, totals: Mapping[str, ActivityTotals]) -> float | None:
+    """How far apart the first attempts of the shards began, each against its own first intended time.
+
+    What an activity's first second spent on connecting is the target's doing, and not counted.
+    """
     firsts = {ids[0] for (activity, _), ids in state.shards.items() if activity in totals}
-    lags = [
-        seen.start_lag_s
-        for one in totals.values()
-        for id_, seen in one.attempts.items()
-        if id_ in firsts and seen.start_lag_s is not None
-    ]
+    lags: list[float] = []
+    for one in totals.values():
+        began = [seen.start_lag_s for id_, seen in one.attempts.items() if id_ in firsts]
+        connect_s = _first_connect_s(one) if began else 0.0
+        lags += [lag_s - min(connect_s, max(lag_s, 0.0)) for lag_s in began if lag_s is not None]
     return max(lags) - min(lags) if lags else None
+
+
+def _first_connect_s(totals: ActivityTotals) -> float:
+    """The longest that a request of the activity's first second took to connect."""
+    began = [key for key in totals.seconds if key[0] in (JUDGED, WARMUP)]
+    if not began:
+        return 0.0
+    first = min(began, key=lambda key: key[1])
+    connect = totals.seconds[first].sketches.get("connect", EMPTY)
+    return connect.high if connect.count else 0.0
 
 
 def _stages(activity: ActivityPlan) -> dict[str, tuple[float, float]]:

@@ -24,6 +24,8 @@ class AttemptMark(msgspec.Struct, array_like=True):
     start_lag_s: float | None
     holes: int
     busy_share: float
+    offered: int = 0
+    waiting: int = 0
 
 
 class ActivityPart(msgspec.Struct, array_like=True):
@@ -71,6 +73,10 @@ def _activity_part(key: str, totals: ActivityTotals) -> ActivityPart:
         cases=cases,
         examples=examples,
         warnings=totals.warnings,
+        slowest=totals.slowest,
+        sampled=totals.sampled,
+        retries=totals.retries,
+        sessions=totals.sessions,
     )
     marks = [
         AttemptMark(
@@ -82,6 +88,8 @@ def _activity_part(key: str, totals: ActivityTotals) -> ActivityPart:
             seen.start_lag_s,
             seen.holes,
             seen.busy_share,
+            seen.offered,
+            seen.waiting,
         )
         for attempt, seen in totals.attempts.items()
     ]
@@ -114,4 +122,6 @@ def _after(before: AttemptSeen, mark: AttemptMark) -> AttemptSeen:
         start_lag_s=mark.start_lag_s if before.start_lag_s is None else before.start_lag_s,
         holes=before.holes + mark.holes - before.seq,
         busy_share=max(before.busy_share, mark.busy_share),
+        offered=mark.offered,
+        waiting=mark.waiting,
     )

@@ -9,9 +9,19 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from orchestrator.aggregate.behaviour import with_retries, with_sessions
 from workers.contract.bounds import BoundCount, add_counts
 from workers.contract.sketch import EMPTY, Sketch, from_wire, merge, merge_all, to_wire
-from workers.contract.snapshot import CaseResult, Cell, ErrorExample, Snapshot
+from workers.contract.slowest import slowest_of
+from workers.contract.snapshot import (
+    CaseResult,
+    Cell,
+    ErrorExample,
+    RetryCounts,
+    SessionCounts,
+    SlowRequest,
+    Snapshot,
+)
 
 MOST_EXAMPLES = 50
 """Failed requests kept as examples, an activity."""
@@ -62,7 +72,10 @@ class Totals:
 
 @dataclass(slots=True)
 class AttemptSeen:
-    """What the snapshots of one attempt said last; `holes`: numbers that never came."""
+    """What the snapshots of one attempt said last; `holes`: numbers that never came.
+
+    Of conversations, `offered`: turns handed out so far, `waiting`: those between two turns.
+    """
 
     seq: int = 0
     dispatched: int = 0
@@ -71,6 +84,8 @@ class AttemptSeen:
     start_lag_s: float | None = None
     holes: int = 0
     busy_share: float = 0.0
+    offered: int = 0
+    waiting: int = 0
 
 
 @dataclass(slots=True)
@@ -92,6 +107,10 @@ class ActivityTotals:
     warnings: list[str] = field(default_factory=list)
     attempts: dict[str, AttemptSeen] = field(default_factory=dict)
     late: int = 0
+    slowest: list[SlowRequest] = field(default_factory=list)
+    sampled: int = 0
+    retries: RetryCounts | None = None
+    sessions: SessionCounts | None = None
 
     def absorb(self, snapshot: Snapshot) -> bool:
         """Fold one snapshot in; False for a repeat."""
@@ -109,7 +128,10 @@ class ActivityTotals:
         seen.seq = snapshot.seq
         seen.dispatched, seen.sent = snapshot.dispatched, snapshot.sent
         seen.in_flight = tuple(snapshot.in_flight)
-        seen.busy_share = max(seen.busy_share, snapshot.busy_share)
+        if not snapshot.final or snapshot.seq == 1:  # the last one may tell of a moment that is all work
+            seen.busy_share = max(seen.busy_share, snapshot.busy_share)
+        if snapshot.sessions is not None:
+            seen.offered, seen.waiting = snapshot.sessions.offered, snapshot.sessions.waiting
         if seen.start_lag_s is None:
             seen.start_lag_s = snapshot.start_lag_s
         return True
@@ -131,6 +153,11 @@ class ActivityTotals:
         self.examples.extend(new[: MOST_EXAMPLES - len(self.examples)])
         for warning in delta.warnings:
             self.warn(warning)
+        if delta.slowest:
+            self.slowest = slowest_of((*self.slowest, *delta.slowest))
+        self.sampled += delta.sampled
+        self.retries = with_retries(self.retries, delta.retries)
+        self.sessions = with_sessions(self.sessions, delta.sessions)
 
     def warn(self, warning: str) -> None:
         """Keep a warning, once and within bounds."""
@@ -141,6 +168,13 @@ class ActivityTotals:
         """The seconds of one group, in order of time."""
         found = {second: totals for (group, second), totals in self.seconds.items() if group == name}
         return dict(sorted(found.items()))
+
+    def grouped(self) -> dict[str, dict[int, Totals]]:
+        """All groups with their seconds in order of time, in one pass."""
+        found: dict[str, dict[int, Totals]] = {}
+        for group, second in sorted(self.seconds):
+            found.setdefault(group, {})[second] = self.seconds[group, second]
+        return found
 
     def groups(self) -> tuple[str, ...]:
         """Names of all groups that occurred."""
@@ -216,6 +250,10 @@ def combined(snapshots: Sequence[Snapshot]) -> Snapshot:
         cases=list(whole.cases.values()),
         examples=whole.examples,
         warnings=whole.warnings,
+        slowest=whole.slowest,
+        sampled=whole.sampled,
+        retries=whole.retries,
+        sessions=whole.sessions,
     )
 
 

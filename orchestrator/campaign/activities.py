@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Discriminator, Field, Tag, ValidationInfo, field_validator
 
 from orchestrator.campaign.arrivals import Arrivals, FileData, SyntheticData, as_data, which_data
+from orchestrator.campaign.clients import Retries, Sessions
 from orchestrator.campaign.values import (
     AtLeast,
     Count,
@@ -64,13 +65,6 @@ class Trend(Strict):
     memory_limit: Percent = 0.02
 
 
-class Sessions(Strict):
-    """Reserved: conversations of several turns."""
-
-    turns: Count
-    think: DurationOrZero = 0.0
-
-
 class _Activity(Strict):
     """What every kind has."""
 
@@ -99,6 +93,7 @@ class _Scheduled(_Traffic):
     duration: Duration | None = None
     warmup: DurationOrZero = 0.0
     locustfile: FilePath | None = None
+    retries: Retries | None = None
     levels: Many[Level] | None = None
 
 

@@ -30,6 +30,13 @@ def advise(campaign: Campaign) -> Iterator[Finding]:
     for path, _, activity in activities(campaign):
         if not _judged(campaign, activity):
             yield Finding(path, f"{activity.name} has no slos: measured, not judged, it counts as pass")
+        if isinstance(activity, LoadActivity | SoakActivity) and _thinks_twice(activity):
+            where = (*path, "arrivals", "think")
+            yield Finding(where, "users of a locustfile do not think so long, they have their own wait_time")
+
+
+def _thinks_twice(activity: LoadActivity | SoakActivity) -> bool:
+    return activity.locustfile is not None and activity.arrivals.think > 0
 
 
 def _alerts(campaign: Campaign) -> Iterator[Expression]:

@@ -82,12 +82,18 @@ Length = Annotated[
 ]
 
 
+PrefixLength = Annotated[
+    Annotated[int, Field(ge=0), Tag(":number")] | Annotated[Lengths, Tag(":lengths")],
+    Discriminator(_number_or_lengths),
+]
+
+
 class Synthetic(Strict):
     """Made-up prompts, in tokens; the first `shared_prefix` of each are the same."""
 
     input_tokens: Length
     output_tokens: Length
-    shared_prefix: Annotated[int, Field(ge=0)] = 0
+    shared_prefix: PrefixLength = 0
 
 
 class SyntheticData(Strict):

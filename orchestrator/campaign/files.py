@@ -1,5 +1,6 @@
 """The files that a campaign names, and whether they can be read from its folder."""
 
+import ast
 from collections.abc import Iterator
 from pathlib import Path as FolderPath
 from typing import Final
@@ -45,6 +46,22 @@ def check_files(campaign: Campaign, base: FolderPath) -> Iterator[Finding]:
         except (OSError, ValueError) as error:
             reason = (getattr(error, "strerror", None) or str(error)).lower()
             yield Finding(path, f"file {name} cannot be read: {reason}")
+        else:
+            if path[-1] == "locustfile":
+                yield from _check_code(path, file)
+
+
+def _check_code(path: Path, file: FolderPath) -> Iterator[Finding]:
+    """Whether a locustfile is Python, and could have users; it is not run here."""
+    try:
+        tree = ast.parse(file.read_bytes(), filename=file.name)
+    except (SyntaxError, ValueError) as error:
+        line = getattr(error, "lineno", None)
+        where = f", line {line}" if line else ""
+        yield Finding(path, f"{file.name}{where} is no Python: {getattr(error, 'msg', error)}")
+        return
+    if not any(isinstance(one, ast.ClassDef | ast.ImportFrom) for one in ast.walk(tree)):
+        yield Finding(path, f"{file.name} has no class, so it has no users", "write one made of locust.User")
 
 
 def _of_target(path: Path, target: Target | Monitor) -> Iterator[tuple[Path, str]]:
@@ -68,7 +85,7 @@ def _of_activity(path: Path, activity: Activity) -> Iterator[tuple[Path, str]]:
     if isinstance(data, FileData):
         yield (*path, "data", "file"), data.file
     if isinstance(data, SyntheticData):
-        for key in ("input_tokens", "output_tokens"):
+        for key in ("input_tokens", "output_tokens", "shared_prefix"):
             lengths = getattr(data.synthetic, key)
             if isinstance(lengths, Lengths) and lengths.histogram is not None:
                 yield (*path, "data", "synthetic", key, "histogram"), lengths.histogram

@@ -68,9 +68,13 @@ TARGETS: Final[Mapping[str, str]] = {
     "Target.rate_limit": "Most that all activities together may offer; a campaign beyond it is refused.",
     "Target.stream": "Ask for a stream. Only protocols that stream have this key.",
     "Target.extra_body": "Merged into each request's body; a row's own keys win.",
-    "Target.tokenizer": "A tokenizer.json, for lengths of prompts; else they count words. Kept for later.",
+    "Target.tokenizer": (
+        "A tokenizer.json: lengths of made-up prompts are its tokens, else words, and answers without usage "
+        "are counted by it. A chat template's own tokens come on top."
+    ),
     "Target.version": "Version of the model, in the URL.",
     "Target.path": "Path of json-http requests.",
+    "Target.binary": "Tensors of kserve-v2 go and come as bytes (Binary Tensor Data Extension), not as JSON.",
     "Target.method": "HTTP method of json-http requests.",
     "Target.body": "Jinja2 template over the row, sandboxed; without it the row itself is the JSON body.",
     "Demo.ttft": "Time to the first token.",
@@ -98,7 +102,10 @@ ACTIVITIES: Final[Mapping[str, str]] = {
     "Activity.where": "Which workers may run it; for chaos on whose host, for telemetry of which hosts.",
     "Activity.target": "Name of the target.",
     "Activity.slos": "What must hold. None at all: measured, not judged, counts as pass.",
-    "Activity.shards": "Into how many parts the load is split.",
+    "Activity.shards": (
+        "Into how many parts the load is split. `auto`: one a worker; more where its peak needs them, as "
+        "`doctor --calibrate` measured the hosts; fewer so that none has under 10/s."
+    ),
     "Activity.arrivals": "When requests are due.",
     "Activity.data": "What the requests hold: a file, or made-up prompts. Optional for a demo target.",
     "Activity.max_in_flight": (
@@ -107,13 +114,24 @@ ACTIVITIES: Final[Mapping[str, str]] = {
     "Activity.samples": "As at the top of the file, for this activity.",
     "Activity.split": "Shares of the traffic by target.",
     "Activity.shadow": "A second target that gets the same requests; only answers are compared.",
-    "Activity.sessions": "Conversations of several turns.",
+    "Activity.sessions": (
+        "Each arrival begins a conversation: each turn waits for the answer before, and carries all that "
+        "was said. Turn t of session k takes row k*turns+t; a row with `turns` (a list of texts), or "
+        "`conversations` as ShareGPT writes it, serves a whole session. A failed turn ends its session, and "
+        "none is begun after `duration`. `for turn=2` judges one turn. Protocol openai-chat only."
+    ),
     "Activity.duration": (
         "Length of the schedule with ramp and warm-up. Forbidden where stages or a trace give it; for "
         "telemetry only in a phase that has nothing else."
     ),
     "Activity.warmup": "Requests due before it are sent and measured apart, and no objective sees them.",
-    "Activity.locustfile": "A Locust file of one's own, for closed loops.",
+    "Activity.locustfile": (
+        "Users of one's own, in Locust's words, for process closed. Each worker reads it from a folder that "
+        "it lists (`--user-code`; `run` lists the campaign's own) and refuses another content. Its requests "
+        "are seen through Locust's request event; they are not held to a rate, and stop within 0.1 s of the "
+        "fence. Of the target they get the address; headers and TLS are the code's own."
+    ),
+    "Activity.retries": "How failed requests are tried again by the client. Without it they are not.",
     "Activity.levels": "Several rates one after another.",
     "Activity.watch": "Series that are tested for a trend.",
     "Activity.trend": "What a trend means for the verdict.",
@@ -161,8 +179,36 @@ ACTIVITIES: Final[Mapping[str, str]] = {
     "Trend.gate": "Whether a flagged trend fails the soak; else it is only reported.",
     "Trend.limit": "Change over the whole soak, of the start level, from which on it is flagged.",
     "Trend.memory_limit": "The same for series that are like memory.",
-    "Sessions.turns": "Turns of a conversation.",
-    "Sessions.think": "Pause between them.",
+    "Sessions.turns": "Turns of a conversation; one whose row has fewer is shorter.",
+    "Sessions.think": "Pause between an answer and the next turn.",
+    "Retries.on": (
+        "Outcomes that are tried again, as in expressions: timeout, connect, http_429, http_5xx ..."
+    ),
+    "Retries.attempts": "Tries of one request at most, the first among them.",
+    "Retries.backoff": "Pause after the first try; it doubles with each.",
+    "Retries.max_backoff": "The pause grows no longer than this.",
+    "Retries.jitter": (
+        "What chance leaves of a pause: full, from none of it to all; equal, from half of it; none, all of "
+        "it."
+    ),
+    "Retries.within": (
+        "No try begins later than this after the first one; without it the target's `timeout`. Each try has "
+        "the whole `timeout` for its answer."
+    ),
+    "Retries.budget": (
+        "Of the requests that an engine began in the last 10 s, the share that may be tried again. Without "
+        "it all may: a storm."
+    ),
+    "Retries.breaker": "When the client gives the target up for a while. Without it never.",
+    "Retries.retry_after": "Whether an answer's retry-after makes the pause longer, up to `max_backoff`.",
+    "Breaker.failures": (
+        "Share of the tries ended in `window`, 10 or more, that must have failed as `on` says."
+    ),
+    "Breaker.window": "How far back it looks.",
+    "Breaker.open_for": (
+        "How long nothing is sent; arrivals meanwhile fail at once, as unsent of the target's doing. Then "
+        "one try decides."
+    ),
     "PrometheusSource.prometheus": "Name of a target that has `metrics`.",
     "ProcessSource.process": "Which processes.",
 }
@@ -174,9 +220,15 @@ LOAD: Final[Mapping[str, str]] = {
     ),
     "Arrivals.rate": "Arrivals in a unit of time. One of `rate` and `stages`, but for trace and closed.",
     "Arrivals.stages": "Stretches of different rate.",
-    "Arrivals.ramp": "The rate grows linearly from 0 over this time. Not beside `stages`.",
+    "Arrivals.ramp": (
+        "The rate, or for closed the number of users, grows linearly from 0 over this time. Not beside "
+        "`stages`."
+    ),
     "Arrivals.burstiness": "Shape of the gamma distribution: 1 is poisson, below it arrivals clump.",
-    "Arrivals.trace": "File of arrival times. Kept for later.",
+    "Arrivals.trace": (
+        "File of recorded arrivals: JSONL, CSV or Parquet; an Azure LLM inference, BurstGPT or Mooncake "
+        "trace, or any with a `timestamp` (seconds, or ISO 8601). The first arrival is at 0."
+    ),
     "Arrivals.speed": "How much faster than recorded a trace is played.",
     "Arrivals.users": "How many users a closed loop has.",
     "Arrivals.think": "Pause of a closed-loop user between answer and next request.",
@@ -187,7 +239,10 @@ LOAD: Final[Mapping[str, str]] = {
     "FileData.file": "JSONL, CSV or Parquet. `data: PATH` is short for `data: {file: PATH}`.",
     "FileData.order": "As in the file, or shuffled by the campaign's seed.",
     "FileData.at_end": "After the last row begin again, or end the load.",
-    "FileData.tags": "Columns that are tags, for `for TAG=VALUE` in objectives.",
+    "FileData.tags": (
+        "Columns that are tags: for `for TAG=VALUE` in objectives, and to be shown apart where they have at "
+        "most 20 values."
+    ),
     "SyntheticData.synthetic": "Made-up prompts; protocols openai-* only.",
     "Synthetic.input_tokens": "Length of the prompt.",
     "Synthetic.output_tokens": "`max_tokens` of the request.",
@@ -195,7 +250,7 @@ LOAD: Final[Mapping[str, str]] = {
     "Lengths.uniform": "[lowest, highest].",
     "Lengths.normal": "Normal distribution.",
     "Lengths.lognormal": "Log-normal distribution.",
-    "Lengths.histogram": "File of lengths and counts. Kept for later.",
+    "Lengths.histogram": "File of `length[,weight]` rows: CSV, JSON lines or Parquet.",
     "Normal.mean": "Mean.",
     "Normal.sd": "Standard deviation.",
     "LogNormal.median": "Median.",
@@ -229,7 +284,13 @@ PARTS: Final[Mapping[str, str]] = {
     "Match": "Processes of a host. Exactly one of `name`, `cmdline`, `port` and `pidfile`.",
     "PrometheusSource": "The metrics of a target.",
     "ProcessSource": "Processes of the selected hosts.",
-    "Sessions": "Conversations.",
+    "Sessions": "Conversations of several turns.",
+    "Retries": (
+        "A client that tries again. One arrival stays one request: its latency runs from the intended time "
+        "to the last byte of its last try, its outcome is the last try's, and its slot stays taken "
+        "meanwhile. All its tries carry one x-shakeout-id."
+    ),
+    "Breaker": "A circuit breaker; each engine has its own.",
     "Validity": "Where the limits lie beyond which a run proves nothing about its target.",
     "Prices": "What the target costs.",
     "GameDay": "When, and by whose leave, faults may run.",

@@ -22,7 +22,8 @@ _PARTS: Final[Mapping[str, Sequence[str]]] = {
     "Phases": ("Phase",),
     "What activities are made of": (
         "Where", "Arrivals", "Stage", "FileData", "SyntheticData", "Synthetic", "Lengths", "Normal",
-        "LogNormal", "Trend", "Match", "PrometheusSource", "ProcessSource", "Sessions",
+        "LogNormal", "Trend", "Match", "PrometheusSource", "ProcessSource", "Sessions", "Retries",
+        "Breaker",
     ),
     "Limits, prices, game days": ("Validity", "Prices", "GameDay", "Window", "Approval"),
 }  # fmt: skip

@@ -14,6 +14,7 @@ _BY_PATTERN: Final[Mapping[str, str]] = {
     r"^\d{4}-\d\d-\d\d(\.\.\d{4}-\d\d-\d\d)?$": "day or FIRST..LAST",
     units.TIME_PATTERN: "HH:MM",
     units.CURRENCY_PATTERN: "currency",
+    units.FAILURE_PATTERN: "outcome",
     "/": "rate",
     "%$": "percent",
     "^>= *[0-9]+$": 'text like ">=1"',

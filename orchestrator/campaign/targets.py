@@ -46,6 +46,7 @@ class Target(Strict):
     path: str = "/"
     method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"] = "POST"
     body: str | None = None
+    binary: bool = False
 
 
 class Monitor(Strict):

@@ -46,6 +46,7 @@ SIZE_PATTERN: Final = rf"^{NUMBER}({'|'.join(SIZE_UNITS)})$"
 NAME_PATTERN: Final = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
 LABEL_PATTERN: Final = r"^[A-Za-z0-9._/=-]{1,63}$"
 CURRENCY_PATTERN: Final = "^[A-Z]{3}$"
+FAILURE_PATTERN: Final = r"^(connect|reset|timeout|incomplete|invalid|http_[1-5](xx|[0-9]{2}))$"
 TIME_PATTERN: Final = "^([01][0-9]|2[0-3]):[0-5][0-9]$"
 
 # What people write for a unit: the one that is meant.

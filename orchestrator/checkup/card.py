@@ -8,6 +8,7 @@ from workers.contract.facts import WorkerCard
 
 CLOCK_OFF_S, CLOCK_WRONG_S = 1.0, 60.0
 """A time of day that is wrong by more is worth saying; nothing is measured by it."""
+CALIBRATE_THERE = "run `shakeout doctor --calibrate` there, then start the worker again"
 _BAD_DRIVER = ("broken", "hangs", "too old", "left out", "not known")
 """Words of workers/gpus.py where there may be GPUs and they cannot be used."""
 
@@ -29,6 +30,8 @@ def troubles(card: WorkerCard, *, leader: CoordinatorCard | None, version: str) 
         times = "a task or order" if card.refused == 1 else f"{card.refused:,} tasks or orders"
         do = "compare SHAKEOUT_SIGNING_KEY on both sides"
         yield about(card, "worker signing", "warning", f"did not believe {times}: {card.refused_why}", do=do)
+    if card.uncalibrated:
+        yield about(card, "worker calibration", "warning", card.uncalibrated, do=CALIBRATE_THERE)
     level, what, do = clock_off(card.offset_s, card.uncertainty_s)
     if level != "ok":
         yield about(card, "worker clock", level, f"its clock is {what}", do=do)

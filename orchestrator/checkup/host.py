@@ -10,6 +10,7 @@ from pathlib import Path
 
 from packaging.requirements import InvalidRequirement, Requirement
 
+from orchestrator.checkup import calibration
 from orchestrator.checkup.finding import Finding, Level
 from workers.contract.errors import ContractError
 from workers.contract.signing import SHORT_KEY, Keys
@@ -35,6 +36,7 @@ def host(*, runs: str, keys: Keys, broker: str) -> Iterator[Finding]:
     yield from packages()
     yield from _room(runs)
     yield _driver()
+    yield calibration.finding(calibration.known())
     yield from signing(keys, broker=broker)
 
 

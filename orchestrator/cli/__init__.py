@@ -15,6 +15,7 @@ from orchestrator.cli.pipes import outlast_readers
 from orchestrator.cli.plan import plan
 from orchestrator.cli.processes import coordinator, demo_target, worker
 from orchestrator.cli.red_button import halt, resume
+from orchestrator.cli.replay import replay
 from orchestrator.cli.report import report
 from orchestrator.cli.run import run
 from orchestrator.cli.schema import schema
@@ -38,6 +39,7 @@ app.command()(schema)
 app.command()(submit)
 app.command()(watch)
 app.command()(report)
+app.command()(replay)
 app.command()(status)
 app.command("list")(list_)
 app.command()(workers)

@@ -1,5 +1,6 @@
 """`shakeout doctor`: what is wrong with the broker, the fleet and this host, and what to do about it."""
 
+import sys
 from collections import Counter
 from typing import Annotated
 
@@ -26,6 +27,14 @@ def doctor(
             help=f"Whose permissions the broker's user must have: {', '.join(ROLES)}; guessed if not said.",
         ),
     ] = "",
+    calibrate: Annotated[
+        bool,
+        typer.Option(
+            "--calibrate",
+            help="Measure what one engine can do on this host, and keep it: one to two minutes.",
+        ),
+    ] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="With --calibrate: half the time, coarser.")] = False,
     runs: Annotated[str, typer.Option(help="Folder of results, for the room there.")] = "runs",
     json_: Annotated[bool, typer.Option("--json", help="Print it as JSON, for scripts.")] = False,
     broker: Broker = "",
@@ -33,6 +42,10 @@ def doctor(
     """Check broker, fleet and this host; exit 1 if there is a problem. Without a broker: this host alone."""
     from orchestrator.checkup.whole import check_up  # noqa: PLC0415  # loads half of the orchestrator
 
+    if calibrate:
+        _calibrate(quick=quick)
+    elif quick:
+        fail("--quick goes with --calibrate", EXIT_USAGE)
     asked = next((known for known in ROLES if known == role), None)
     if role and asked is None:
         fail(f"--role {role}: say one of {', '.join(ROLES)}", EXIT_USAGE)
@@ -44,6 +57,17 @@ def doctor(
         _print(found, levels, broker=broker)
     if levels["problem"]:
         raise typer.Exit(EXIT_PROBLEM)
+
+
+def _calibrate(*, quick: bool) -> None:
+    """Measure this host before it is looked at; exit 1 where it cannot be measured."""
+    from orchestrator.checkup.calibration import NotCalibratedError, calibrate, limits  # noqa: PLC0415
+
+    try:
+        for line in limits(calibrate(quick=quick)):
+            print(line, file=sys.stderr)
+    except NotCalibratedError as error:
+        fail(str(error), EXIT_PROBLEM)
 
 
 def _print(found: tuple[Finding, ...], levels: Counter[str], *, broker: str) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from orchestrator.campaign.load import LoadedCampaign, load_campaign
 from orchestrator.cli.exits import EXIT_USAGE, fail, fail_file
 from orchestrator.cli.options import labels_of, max_time_s
+from orchestrator.data_checks import prove_data
 from orchestrator.errors import CampaignFileError, ShakeoutError
 from orchestrator.local import SPACE_BYTES, unwritable
 from orchestrator.results import REPORT
@@ -33,6 +34,7 @@ def load(file: Path, sets: Sequence[str], *, local: bool) -> LoadedCampaign:
         loaded = load_campaign(file, sets=tuple(sets))
         refuse_unfinished(loaded.campaign, local=local)
         golden_cases(loaded.campaign, file.parent)
+        prove_data(loaded)
     except CampaignFileError as error:
         fail_file(file, error)
     except (ShakeoutError, ShakeoutWorkerError) as error:

@@ -72,6 +72,7 @@ def run(
             slots=slots_needed(plan, count),
             allow=tuple(allow_target or ()),
             seed=asked.seed,
+            user_code=loaded.path.parent,
         )
         interrupts.starting = False
     except (FleetError, OSError, KeyboardInterrupt) as error:

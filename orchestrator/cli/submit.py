@@ -16,8 +16,11 @@ from orchestrator.cli.interrupts import Interrupts
 from orchestrator.cli.options import Labels, MaxTime, OnInconclusive, Sets
 from orchestrator.cli.watch import follow_to_end
 from orchestrator.cli.watching import Screen
+from orchestrator.coordinator_cards import coordinators
 from orchestrator.errors import ShakeoutError
 from orchestrator.overview.read import read_halt
+from orchestrator.plan import plan_of
+from orchestrator.results import samples_unreached
 from orchestrator.store import AWAY, Store
 from orchestrator.submit import submit as send
 from workers.contract.errors import ShakeoutWorkerError
@@ -60,6 +63,7 @@ def submit(
     with reaching(broker):
         try:
             _look_first(store, keys, screen)
+            _refuse_lost_samples(store, loaded, asked)
             folder = empty_folder(out) if out is not None else None
             _send(loaded, asked, store=store, keys=keys, broker=broker)
             interrupts.starting = False
@@ -90,6 +94,15 @@ def _look_first(store: Store, keys: Keys, screen: Screen) -> None:
         screen.warn("warning: no coordinator leads; the campaign waits until one does")
     if not fleet:
         screen.warn("warning: no worker is alive; the campaign waits for some, up to its place_within")
+
+
+def _refuse_lost_samples(store: Store, loaded: LoadedCampaign, asked: Asked) -> None:
+    """Exit where the leader keeps results in a folder that workers do not reach. Raises redis errors."""
+    leader = coordinators(store, store.now_s()).leader
+    if leader is not None:
+        why = samples_unreached(plan_of(loaded.campaign, seed=asked.seed), leader.runs)
+        if why:
+            fail(why, EXIT_USAGE)
 
 
 def _send(loaded: LoadedCampaign, asked: Asked, *, store: Store, keys: Keys, broker: str) -> None:

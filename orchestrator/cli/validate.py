@@ -10,6 +10,7 @@ import typer
 
 from orchestrator.campaign.golden import check_golden
 from orchestrator.campaign.load import load_campaign
+from orchestrator.data_checks import check_data
 from orchestrator.errors import CampaignFileError, Problem
 
 # DESIGN.md section 6: usage or campaign file error.
@@ -27,7 +28,7 @@ def validate(
     """Check a campaign file and the files that it names; exit 2 with every problem where it is wrong."""
     try:
         loaded = load_campaign(file, sets=tuple(set_ or ()))
-        problems = check_golden(loaded)
+        problems = (*check_golden(loaded), *check_data(loaded))
     except CampaignFileError as error:
         _say(file, error.problems, (), as_json=json_)
         raise typer.Exit(EXIT_USAGE) from None

@@ -10,6 +10,7 @@ from orchestrator.cli.tables import console, say, show_json, show_table, span
 from orchestrator.overview.read import read_workers
 from orchestrator.overview.roster import Worker
 from orchestrator.slo.words import seconds
+from workers.contract.calibration import Calibration
 from workers.contract.facts import Gpu
 
 COLOURS = {"gone": "red", "halted": "red", "draining": "yellow"}
@@ -31,7 +32,7 @@ def workers(
     if not found:
         say(to, "no worker is here: start one with `shakeout worker --name NAME --slots 4`")
         return
-    header = ("worker", "state", "slots", "host", "version", "labels", "GPUs", "clock", "")
+    header = ("worker", "state", "slots", "host", "version", "labels", "GPUs", "clock", "one engine", "")
     colours = [COLOURS.get(one.state, "yellow" if one.troubles else "") for one in found]
     show_table(to, header, [_row(one) for one in found], colours=colours)
 
@@ -46,6 +47,7 @@ def _row(one: Worker) -> tuple[str, ...]:
         " ".join(one.labels),
         gpus_words(one.gpus),
         clock_words(one.clock_offset_s, one.clock_uncertainty_s),
+        calibration_words(one.calibration),
         "; ".join(one.troubles),
     )
 
@@ -61,6 +63,13 @@ def gpus_words(gpus: tuple[Gpu, ...]) -> str:
         inside = ", ".join(filter(None, (size, mig)))
         found.append(f"{number} × {name}" + (f" ({inside})" if inside else ""))
     return ", ".join(found)
+
+
+def calibration_words(calibration: Calibration | None) -> str:
+    """What one engine can do there: `3,030/s, 410 streams`; empty where that was not measured."""
+    if calibration is None:
+        return ""
+    return f"{calibration.requests_per_s:,.0f}/s, {calibration.streams:,} streams"
 
 
 def clock_words(offset_s: float, uncertainty_s: float) -> str:

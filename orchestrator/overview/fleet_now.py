@@ -48,7 +48,8 @@ def slots_held(summary: Summary) -> Counter[str]:
     if said is None:
         return summary.held()
     try:
-        plan = plan_of(load_campaign_text(said.text, base=None, sets=said.sets).campaign, seed=said.seed)
+        campaign = load_campaign_text(said.text, base=None, sets=said.sets).campaign
+        plan = plan_of(campaign, seed=said.seed, traces=said.traces)
     except CampaignFileError:
         return summary.held()
     activities = (one for phase in plan.phases for one in phase.activities)

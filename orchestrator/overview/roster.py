@@ -6,6 +6,7 @@ from typing import Literal
 
 from orchestrator.checkup.card import troubles
 from orchestrator.coordinator_cards import CoordinatorCard
+from workers.contract.calibration import Calibration
 from workers.contract.facts import Gpu, WorkerCard
 from workers.contract.names import CARD_S
 
@@ -18,7 +19,8 @@ class Worker:
     """One worker; the field names are keys of `workers --json`.
 
     `state`: alive, draining, halted, or gone (silent for `silent_s`). `used`: slots that hold a shard.
-    `troubles`: why it would get no work, or what is not as it should be.
+    `troubles`: why it would get no work, or what is not as it should be. `calibration`: what one engine can
+    do there, where `doctor --calibrate` measured it.
     """
 
     worker: str
@@ -40,6 +42,7 @@ class Worker:
     refused_why: str
     silent_s: float
     troubles: tuple[str, ...]
+    calibration: Calibration | None = None
 
     @property
     def free(self) -> int:
@@ -98,4 +101,5 @@ def _worker(
         refused_why=card.refused_why,
         silent_s=silent_s if state == "gone" else 0.0,
         troubles=tuple(one.what for one in found) if state != "gone" else (),
+        calibration=card.calibration,
     )

@@ -4,12 +4,19 @@ from itertools import islice
 from typing import Any
 
 from orchestrator.aggregate.evidence import Measured
-from orchestrator.facts import Attempt, State
+from orchestrator.campaign.models import FileData
+from orchestrator.facts import Attempt
+from orchestrator.outcome import Outcome
 from orchestrator.plan import ActivityPlan
 from orchestrator.report.aliases import aliases
+from orchestrator.report.capacity import capacity
+from orchestrator.report.clients import clients_section
 from orchestrator.report.quantities import judged_span_s, per_second, quantities, requests
+from orchestrator.report.requests import failed_request, slow_request
+from orchestrator.report.tables import is_apart, tables, too_many
+from orchestrator.slo.validity import cautions
 from orchestrator.verdict import ActivityVerdict
-from workers.contract.snapshot import JUDGED, QUANTITIES, WARMUP, CaseResult, ErrorExample
+from workers.contract.snapshot import JUDGED, QUANTITIES, WARMUP, CaseResult
 
 MOST_CASES = 50
 """Failed golden cases that a report lists; the count says how many there were."""
@@ -21,10 +28,10 @@ TREND_NEEDS_S = 300.0
 
 
 def activity_section(
-    plan: ActivityPlan, verdict: ActivityVerdict, measured: Measured | None, state: State
+    plan: ActivityPlan, verdict: ActivityVerdict, measured: Measured | None, outcome: Outcome
 ) -> dict[str, Any]:
     """Everything that is told of one activity; a fault has no traffic of its own, so no requests."""
-    attempts = state.attempts_of(plan.key)
+    attempts = outcome.state.attempts_of(plan.key)
     said: dict[str, Any] = {
         "kind": plan.kind,
         "phase": plan.phase,
@@ -35,7 +42,15 @@ def activity_section(
     }
     if plan.kind == "soak":
         said["trend"] = _trend(plan)
-    return said | _measured(measured, plan) if measured is not None else said
+    if measured is None:
+        return said
+    of_hosts = capacity(measured, attempts, outcome.fleet)
+    said |= _measured(measured, plan)
+    said["generator"] |= {"good_to": of_hosts.good_to, "peak": of_hosts.peak, "unit": of_hosts.unit}
+    cautioned = (*cautions(measured.evidence, outcome.campaign.validity), of_hosts.caution)
+    named = too_many(measured, _tags(plan, outcome))
+    said["warnings"] = [*filter(None, cautioned), *named, *said["warnings"]]
+    return said
 
 
 def _trend(plan: ActivityPlan) -> dict[str, str]:
@@ -63,18 +78,28 @@ def _measured(measured: Measured, plan: ActivityPlan) -> dict[str, Any]:
         "ok_without_tokens": sum(row.ok_without_tokens for row in outcomes),
         "generator": _generator(measured),
         "gaps": [_gap(one) for one in measured.account.gaps[:MOST_GAPS]],
-        "errors": [_example(one) for one in totals.examples],
+        "errors": [failed_request(one) for one in totals.examples],
+        "slowest": [slow_request(one) for one in totals.slowest],
         "warnings": list(totals.warnings),
         "groups": _groups(measured),
+        "tables": tables(measured),
     }
     if output:
         found["output_tokens_per_s"] = per_second(output, span_s)
     if WARMUP in totals.groups() or evidence.warmup_s:
         found["warmup"] = {"requests": requests(measured, WARMUP), **_series(measured, WARMUP, ("latency",))}
+    found |= clients_section(totals)
     if plan.kind == "regression":
         found["cases"] = _cases(measured)
     other = aliases(totals)
     return found | ({"aliases": other} if other else {})
+
+
+def _tags(plan: ActivityPlan, outcome: Outcome) -> tuple[str, ...]:
+    """Columns that an activity's data calls tags."""
+    phase = next(one for one in outcome.campaign.phases if one.name == plan.phase)
+    data = next(getattr(one, "data", None) for one in phase.activities if one.name == plan.name)
+    return data.tags if isinstance(data, FileData) else ()
 
 
 def _series(measured: Measured, group: str, names: tuple[str, ...] = QUANTITIES) -> dict[str, Any]:
@@ -85,7 +110,7 @@ def _series(measured: Measured, group: str, names: tuple[str, ...] = QUANTITIES)
 
 def _groups(measured: Measured) -> dict[str, Any]:
     """Rows of a tag's value or of a named stage, where any were counted apart."""
-    names = [name for name in measured.totals.groups() if name not in (JUDGED, WARMUP)]
+    names = [name for name in measured.totals.groups() if is_apart(name)]
     return {
         name: {
             "outcomes": dict(measured.totals.outcomes(name).most_common()),
@@ -102,7 +127,7 @@ def _generator(measured: Measured) -> dict[str, Any]:
         "lag_p99_s": evidence.lag_p99_s,
         "hub_delay_p99_s": evidence.hub_delay_p99_s,
         "start_skew_s": evidence.start_skew_s,
-        "busy_share": max((seen.busy_share for seen in totals.attempts.values()), default=None),
+        "busy_share": evidence.busy_share,
         "snapshot_holes": sum(seen.holes for seen in totals.attempts.values()),
         "twice": measured.account.twice,
     }
@@ -113,10 +138,6 @@ def _gap(gap: Any) -> dict[str, Any]:
         name: getattr(gap, name)
         for name in ("shard", "attempt", "from_s", "until_s", "unknown", "unsent", "why")
     }
-
-
-def _example(example: ErrorExample) -> dict[str, Any]:
-    return {name: getattr(example, name) for name in ("outcome", "text", "request_id", "intended_s")}
 
 
 def _cases(measured: Measured) -> dict[str, Any]:

@@ -12,11 +12,13 @@ from jsonschema import Draft202012Validator
 
 from orchestrator.outcome import Outcome
 from orchestrator.report.activity import activity_section
+from orchestrator.report.endpoints import endpoint_sections
 from orchestrator.report.faults import fault_sections
 from orchestrator.report.fleet import fleet_sections, refusal_sections
 from orchestrator.report.masking import masked_set, masked_text
 from orchestrator.report.objectives import objective_sections
 from orchestrator.report.quantities import finite
+from orchestrator.report.requests import samples_section
 
 SCHEMA = 1
 VERSION = version("shakeout")
@@ -32,6 +34,7 @@ def build_report(outcome: Outcome) -> dict[str, Any]:
         "reasons": list(outcome.verdict.reasons),
         "exit_code": outcome.verdict.exit_code,
         "activities": _activities(outcome),
+        "endpoints": endpoint_sections(outcome),
         "phases": _phases(outcome),
         "slos": objective_sections(outcome),
         "faults": fault_sections(outcome),
@@ -93,7 +96,9 @@ def _activities(outcome: Outcome) -> dict[str, Any]:
         measured = {one.plan.key: one for one in phase.measured}
         for said in phase.activities:
             plan = outcome.plan.activity(said.activity)
-            found[plan.key] = activity_section(plan, said, measured.get(plan.key), outcome.state)
+            one = measured.get(plan.key)
+            section = activity_section(plan, said, one, outcome)
+            found[plan.key] = section | (samples_section(one, outcome) if one is not None else {})
     return found
 
 

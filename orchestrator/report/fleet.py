@@ -4,6 +4,7 @@ from typing import Any
 
 from orchestrator.outcome import Outcome
 from workers.contract import facts as f
+from workers.contract.calibration import Calibration
 
 
 def fleet_sections(outcome: Outcome) -> list[dict[str, Any]]:
@@ -28,9 +29,14 @@ def fleet_sections(outcome: Outcome) -> list[dict[str, Any]]:
             "cpu": card.cpu,
             "python": card.python,
             "version": card.version,
+            "calibration": _calibration(card.calibration),
         }
         for card in outcome.fleet
     ]
+
+
+def _calibration(one: Calibration | None) -> dict[str, Any] | None:
+    return None if one is None else {name: getattr(one, name) for name in ("requests_per_s", "streams", "at")}
 
 
 def refusal_sections(outcome: Outcome) -> list[dict[str, Any]]:

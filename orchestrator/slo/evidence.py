@@ -129,8 +129,9 @@ class Evidence:
     `groups`: rows of "" (the judged span), "warmup", "TAG=VALUE" and "stage=NAME". `scheduled`, `in_flight`
     (the highest number in it), `completions` (answers by the second in which they ended): by second.
     `unknown`, `unsent_generator`: counts. `coverage`, `achieved`: shares in 0..1. `lag_p99_s`,
-    `hub_delay_p99_s`, `start_skew_s`: of the generator, None where not measured. `values`: what was measured
-    elsewhere, by the text of its value, e.g. `max_rate`, `max(target.rss)`, `energy_j`, `drift(psi,scores)`.
+    `hub_delay_p99_s`, `start_skew_s` (over the phase's shards), `busy_share` (of a core, an engine's busiest
+    second): of the generator, None where not measured. `values`: what was measured elsewhere, by the text of
+    its value, e.g. `max_rate`, `max(target.rss)`, `energy_j`, `drift(psi,scores)`.
     `cases`: golden cases by group. `slos`: the activity's own. `ended_early`: why, or None.
     """
 
@@ -149,6 +150,7 @@ class Evidence:
     lag_p99_s: float | None = None
     hub_delay_p99_s: float | None = None
     start_skew_s: float | None = None
+    busy_share: float | None = None
     faults: tuple[FaultSpan, ...] = ()
     stages: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     regression: CaseCounts | None = None

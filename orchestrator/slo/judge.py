@@ -33,7 +33,7 @@ from orchestrator.slo.sampled import (
     share_rule,
 )
 from orchestrator.slo.spans import Refusal, Span, select
-from orchestrator.slo.validity import lateness, weigh
+from orchestrator.slo.validity import lateness, series_gap, weigh
 from orchestrator.slo.words import seconds, value_text
 
 Judge = Callable[[Span, int], Finding]
@@ -172,8 +172,13 @@ def _stat(comparison: Comparison, stat: Stat, span: Span, evidence: Evidence, *,
 def _telemetry(comparison: Comparison, span: Span, evidence: Evidence) -> Finding:
     """A telemetry series: from the span's rows where they carry it, else as measured elsewhere."""
     value = comparison.value
-    if isinstance(value, Stat) and any(value.series in row.sums for row in span.rows):
-        return judge_stat(comparison, value, span)
+    if isinstance(value, Stat):
+        read = sum(value.series in row.sums for row in span.rows)
+        gap = series_gap(value.series, missing=len(span.seconds) - read, of=len(span.seconds)) if read else ""
+        if gap:
+            return Finding("invalid", gap, samples=read)
+        if read:
+            return judge_stat(comparison, value, span)
     return judge_measured(comparison, value_text(value), span, evidence)
 
 

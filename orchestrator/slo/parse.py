@@ -41,6 +41,7 @@ _NOT_JUDGED: Final[Mapping[str, str]] = {
 }
 _FIELD: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.\-]*")
 _NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?")
+_DIGITS: Final = re.compile(r"\d+(?=\s|$)")
 _STRING: Final = re.compile(r'"([^"]*)"')
 _OPERATOR: Final = re.compile(r"<=|>=|<|>")
 _HTTP: Final = re.compile(r"http_[1-5](?:xx|[0-9][0-9])")
@@ -293,4 +294,6 @@ def _tag(cursor: Cursor) -> tuple[str, str]:
     cursor.need("=", "after the tag's name")
     if found := cursor.take(_STRING):
         return name, found[1]
-    return name, cursor.need_match(WORD, 'a value, in double quotes where it is no word: "2"')[0]
+    if found := cursor.take(_DIGITS):
+        return name, found[0]
+    return name, cursor.need_match(WORD, 'a value, in double quotes where it is no word: "a b"')[0]

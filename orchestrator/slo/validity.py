@@ -7,6 +7,10 @@ from orchestrator.slo.evidence import Evidence, FaultSpan, Validity
 from orchestrator.slo.findings import Finding
 from orchestrator.slo.words import percent, seconds
 
+START_SKEW_NOTED_S = 0.05
+BUSY_SHARE = 0.9
+"""Of one core: an engine is one thread, and beyond it waits for itself."""
+MOST_GAP = 0.1
 BENT_BOTH_WAYS = frozenset({"itl", "tpot", "ttft_sent", "service_time"})
 """Series that a busy generator can make better as well as worse. The others it can only make worse."""
 
@@ -32,7 +36,7 @@ def invalid_reasons(evidence: Evidence, validity: Validity) -> tuple[str, ...]:
         )
     if evidence.start_skew_s is not None and evidence.start_skew_s > validity.start_skew:
         reasons.append(
-            f"its shards started {seconds(evidence.start_skew_s)} apart, "
+            f"the phase's shards started {seconds(evidence.start_skew_s)} apart, "
             f"at most {seconds(validity.start_skew)} may be"
         )
     return tuple(reasons)
@@ -61,6 +65,30 @@ def lateness(evidence: Evidence, validity: Validity) -> str:
     ]
     return (
         f"the generator was late ({', '.join(above)}; at most {seconds(validity.lag_p99)})" if above else ""
+    )
+
+
+def cautions(evidence: Evidence, validity: Validity) -> tuple[str, ...]:
+    """What about the generator itself should make a reader look twice, though it decides nothing."""
+    said = [lateness(evidence, validity)]
+    skew_s = evidence.start_skew_s
+    if skew_s is not None and START_SKEW_NOTED_S <= skew_s <= validity.start_skew:
+        said.append(f"the phase's shards started {seconds(skew_s)} apart")
+    if evidence.busy_share is not None and evidence.busy_share >= BUSY_SHARE:
+        said.append(
+            f"an engine used {percent(evidence.busy_share)} of a core in its busiest second: "
+            "split the load into more shards"
+        )
+    return tuple(filter(None, said))
+
+
+def series_gap(series: str, *, missing: int, of: int) -> str:
+    """Why a series of readings that an SLO needs cannot carry it; empty where it can. METRICS.md 3."""
+    if not of or missing / of <= MOST_GAP:
+        return ""
+    return (
+        f"{series} has no reading in {missing:,} of {of:,} seconds ({percent(missing / of)}); "
+        f"at most {percent(MOST_GAP)} may be missing"
     )
 
 

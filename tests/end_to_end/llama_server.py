@@ -72,9 +72,14 @@ def write_model(path: Path, *, width: int, layers: int, context: int) -> None:
     out.close()
 
 
-def serve(path: Path, *, slots: int, context: int, unified: bool, port: int) -> xllamacpp.Server:
+def serve(
+    path: Path, *, slots: int, context: int, unified: bool, port: int, embeddings: bool
+) -> xllamacpp.Server:
     """llama.cpp's own HTTP server in this process; `context` tokens a slot, or `unified` for all."""
     params = xllamacpp.CommonParams()
+    if embeddings:
+        params.embedding = True
+        params.pooling_type = xllamacpp.llama_pooling_type.LLAMA_POOLING_TYPE_MEAN
     params.model.path = str(path)
     params.model_alias = {"tiny"}
     params.hostnames = ["127.0.0.1"]
@@ -104,6 +109,7 @@ def main() -> None:
     parser.add_argument("--context", type=int, default=512)
     parser.add_argument("--unified", action="store_true", help="slots share their context")
     parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--embeddings", action="store_true", help="embed texts instead of going on with them")
     parser.add_argument("--loading", action="store_true", help="serve, but never end loading the model")
     args = parser.parse_args()
     path, port = Path("tiny.gguf"), args.port
@@ -113,7 +119,14 @@ def main() -> None:
         print(f"listening on http://127.0.0.1:{port}", flush=True)
     else:
         write_model(path, width=args.width, layers=args.layers, context=args.slots * args.context)
-    server = serve(path, slots=args.slots, context=args.context, unified=args.unified, port=port)
+    server = serve(
+        path,
+        slots=args.slots,
+        context=args.context,
+        unified=args.unified,
+        port=port,
+        embeddings=args.embeddings,
+    )
     print(f"listening on {server.listening_address}", flush=True)
     signal.pause()
 

@@ -1,7 +1,8 @@
-"""The real mlserver with one small model: loopback, free ports, V2 over REST, its own metrics.
+"""The real mlserver with one small model: loopback, free ports, V2 over REST and gRPC, its own metrics.
 
-Run by path with the interpreter that has mlserver, in a folder of its own. Prints `metrics at URL` and
-`listening on URL` before its model is loaded: whoever waits for readiness waits for the server's own word.
+Run by path with the interpreter that has mlserver, in a folder of its own. Prints `metrics at URL`, `grpc at
+URL` and `listening on URL` before its model is loaded: whoever waits for readiness waits for the server's own
+word.
 """
 
 import argparse
@@ -69,6 +70,7 @@ async def serve(*, hold: bool) -> None:
         debug=hold,  # then it logs every question for its readiness
     )
     print(f"metrics at http://127.0.0.1:{metrics}/metrics", flush=True)
+    print(f"grpc at http://127.0.0.1:{grpc}", flush=True)
     print(f"listening on http://127.0.0.1:{http}", flush=True)
     parameters = ModelParameters(version="1", extra={"hold": hold})
     await MLServer(settings).start(

@@ -126,7 +126,7 @@ def serving() -> Iterator[Callable[..., int]]:
         ('["success_rate >= 90%"]', "[goodput(ttft < 1s, tpot < 50ms) >= 95%]", "in [ ] a comma splits"),
         ("{synthetic: {input_tokens: 8, output_tokens: 4}}", "nowhere.jsonl", "nowhere.jsonl is missing"),
         ("kind: load", "kind: batch", "batch"),
-        ("protocol: openai-chat", "protocol: kserve-v2", "protocol kserve-v2"),
+        ("protocol: openai-chat", "protocol: kserve-v2", "made-up prompts need an openai target"),
         ("target: chat", "target: chat\n        shadow: chat", "shadow"),
     ],
 )  # fmt: skip
@@ -184,7 +184,7 @@ def test_an_example_that_needs_more_than_works_names_all_that_is_missing(tmp_pat
     if ended.returncode != USAGE:
         pytest.fail(ended.stdout + ended.stderr)
     assert "do not run in this version" in ended.stderr
-    wanted = {"gameday": "fault tcp-proxy", "prelaunch": "protocol kserve-v2"}[name]
+    wanted = {"gameday": "fault tcp-proxy", "prelaunch": "kind search"}[name]
     assert wanted in ended.stderr
     assert not list(tmp_path.iterdir())
 

@@ -7,6 +7,7 @@ CLOCK_MONOTONIC: `received` when it was read, `over` when its answer was written
 import argparse
 import asyncio
 import json
+import math
 import random
 import socket
 import struct
@@ -103,11 +104,13 @@ async def once(x: Exchange) -> bool:
 async def drawn(x: Exchange) -> bool:
     """Answer after a time drawn from `law` around `ms`, by the request's own number."""
     pick = random.Random(x.line["index"])
-    if x.body["law"] == "exponential":
-        service_s = pick.expovariate(1 / x.did_s)
-    else:
-        service_s = x.did_s * (10 if pick.random() < 0.1 else 1)
-    await x.until(service_s)
+    laws: dict[str, Callable[[], float]] = {
+        "constant": lambda: x.did_s,
+        "exponential": lambda: pick.expovariate(1 / x.did_s),
+        "lognormal": lambda: pick.lognormvariate(math.log(x.did_s), 0.8),
+        "bimodal": lambda: x.did_s * (10 if pick.random() < 0.1 else 1),
+    }
+    await x.until(laws[x.body["law"]]())
     x.answer(b'{"fine": true}')
     return True
 

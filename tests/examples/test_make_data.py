@@ -10,6 +10,9 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
+from workers.contract.trace_files import read_trace
+from workers.contract.traces import trace_of
+
 EXAMPLES = Path(__file__).parents[2] / "examples"
 FILES = [
     "golden/chat.jsonl",
@@ -17,6 +20,7 @@ FILES = [
     "contracts/ranker.yaml",
     "traffic/monday.parquet",
     "traffic/chat.jsonl",
+    "traffic/night.csv",
 ]
 CASES = [json.loads(line) for line in (EXAMPLES / "golden/chat.jsonl").read_text("utf-8").splitlines()]
 
@@ -112,3 +116,10 @@ def test_the_traffic_has_requests_and_nothing_expected():
     names = pq.read_schema(EXAMPLES / "traffic/monday.parquet").names
     assert "input.features" in names
     assert not [name for name in names if name.startswith("expected")]
+
+
+def test_the_night_is_a_trace_with_quiet_and_bursts():
+    times = read_trace(EXAMPLES / "traffic/night.csv", name="night.csv")
+    trace = trace_of(times, packed=b"", name="night.csv")
+    assert (trace.count, trace.unit_ns) == (240, 100)
+    assert trace.peak_per_s > 4 * trace.mean_per_s

@@ -24,7 +24,18 @@ def url() -> Iterator[str]:
     target.stdout.close()
 
 
-@pytest.mark.parametrize(("name", "user"), [("openai_chat", "chat"), ("json_http", "post")])
+TASKS = {
+    "openai_chat": "chat",
+    "openai_completions": "complete",
+    "openai_embeddings": "embed",
+    "kserve_v2": "infer",
+    "triton_generate": "generate",
+    "tf_serving": "predict",
+    "json_http": "post",
+}
+
+
+@pytest.mark.parametrize(("name", "user"), TASKS.items())
 def test_a_locustfile_runs_under_plain_locust(name: str, user: str, url: str) -> None:
     run = subprocess.run(
         [

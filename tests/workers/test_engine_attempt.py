@@ -15,7 +15,7 @@ from workers.app import build
 from workers.contract import names
 from workers.contract.data import FileData, Fixed, SyntheticData
 from workers.contract.facts import Claimed, Exited, NotReady, Ready
-from workers.contract.schedule import OpenArrivals, Segment, blocks
+from workers.contract.schedule import ClosedArrivals, OpenArrivals, Segment, blocks
 from workers.contract.spec import FileRef, LoadSpec, RegressionSpec, TargetSpec
 
 
@@ -287,3 +287,54 @@ def test_a_load_from_a_data_file_gets_it_by_its_content(stage, scene):
     assert stage.fact(Exited).outcome == "done"
     assert totals(stage.snapshots(task)) == {"ok": offered(spec)}
     assert (stage.folder / "home" / "files" / sha256).read_bytes() == body
+
+
+CODE = b"""
+from locust import HttpUser, constant, task
+
+
+class Asking(HttpUser):
+    wait_time = constant(0.05)
+
+    @task
+    def ask(self):
+        self.client.get("/v1/models", name="models")
+"""
+
+
+def users_of(url: str, content: bytes) -> LoadSpec:
+    ref = FileRef(hashlib.sha256(content).hexdigest(), len(content), "mine.py")
+    users = ClosedArrivals(users=2, think_s=0.0, duration_s=1.5)
+    return msgspec.structs.replace(load(url), arrivals=users, data=None, locustfile=ref)
+
+
+def test_a_locustfile_runs_from_a_folder_that_the_worker_lists(stage, tmp_path):
+    (tmp_path / "mine.py").write_bytes(CODE)
+    stage.lead()
+    url, _ = stage.target()
+    stage.worker("w1", "--user-code", str(tmp_path))
+    task = stage.place(users_of(url, CODE), kind="load")
+    stage.fact(Ready)
+    stage.start(task)
+    exited = stage.fact(Exited)
+    assert (exited.outcome, exited.why) == ("done", "")
+    assert totals(stage.snapshots(task))["ok"] > 4
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        ((), "worker w1 runs no code of users: start it with --user-code DIR"),
+        (("--user-code", "."), "has another mine.py than was submitted"),
+        (("--user-code", "empty"), "has no mine.py in"),
+    ],
+)
+def test_a_locustfile_of_another_folder_or_content_is_refused_by_name(stage, tmp_path, flags, said):
+    (tmp_path / "mine.py").write_bytes(CODE + b"\n# changed")
+    (tmp_path / "empty").mkdir()
+    stage.lead()
+    stage.worker("w1", *(str(tmp_path / flag) if flag in (".", "empty") else flag for flag in flags))
+    stage.place(users_of("http://127.0.0.1:1", CODE), kind="load")
+    exited = stage.fact(Exited)
+    assert exited.outcome == "refused"
+    assert said in exited.why

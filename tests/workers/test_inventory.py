@@ -5,12 +5,16 @@ import os
 import signal
 import sys
 import time
+from importlib import metadata
 
+import msgspec
 import psutil
 import pytest
 
 from workers import host
-from workers.inventory import NOT_YET, GpuWatch
+from workers.contract.calibration import Calibration, keep
+from workers.inventory import NOT_YET, GpuWatch, blank_card, calibrated
+from workers.settings import parse
 
 STARTS_WITHIN_S = 5.0
 """What is promised of a worker whose driver hangs; a test waits three times as long."""
@@ -123,3 +127,26 @@ def test_a_worker_whose_driver_hangs_starts_all_the_same_and_leaves_nothing(nvid
     assert len(asking) == 1
     process.kill()
     stage.until(lambda: not asking[0].is_running() or asking[0].status() == psutil.STATUS_ZOMBIE)
+
+
+def test_the_card_shows_a_calibration_of_this_host_and_of_no_other(tmp_path, caplog):
+    environment = {"SHAKEOUT_BROKER": "redis://127.0.0.1:1", "SHAKEOUT_HOME": str(tmp_path)}
+    settings = parse(["--name", "a"], environment)
+    assert settings.calibration == tmp_path / "calibration.json"
+    assert calibrated(settings) == (None, "")
+    here = Calibration(
+        requests_per_s=5000.0, streams=400, requests_limited_by="", streams_limited_by="", at="2026-11-22",
+        version=metadata.version("shakeout"), cpu=host.cpu_model(), python=host.python_version(), cores=2,
+    )  # fmt: skip
+    keep(here, settings.calibration)
+    assert calibrated(settings) == (here, "")
+    card = blank_card(settings, "one")
+    assert (card.calibration, card.uncalibrated) == (here, "")
+    keep(msgspec.structs.replace(here, cpu="another"), settings.calibration)
+    with caplog.at_level(logging.WARNING):
+        found, why = calibrated(settings)
+    assert found is None
+    assert why.startswith(f"calibrated with cpu another, here {host.cpu_model()}")
+    assert "is left out" in caplog.messages[-1]
+    settings.calibration.write_text("not JSON")
+    assert "is no calibration" in calibrated(settings)[1]

@@ -6,7 +6,9 @@ common clock (Redis TIME) unless said otherwise; `start_s` and `from_s` of a pha
 
 import msgspec
 
+from workers.contract.calibration import Calibration
 from workers.contract.snapshot import ExitOutcome
+from workers.contract.traces import Trace
 
 
 class _Fact(msgspec.Struct, frozen=True, tag_field="fact", kw_only=True):
@@ -21,8 +23,9 @@ class Submitted(_Fact, frozen=True, kw_only=True, tag="submitted"):
 
     `files`: path as written in the campaign file -> (sha256, size in bytes). `urls`: target -> url of a
     demo target that was started for it. `cases`: activity key -> golden cases to judge. `labels`: the
-    submitter's own, for lists. `max_time_s`: stop after so long since `at_s`; 0: no such limit. `signature`:
-    over all the rest.
+    submitter's own, for lists. `max_time_s`: stop after so long since `at_s`; 0: no such limit. `traces`:
+    activity key -> its recorded arrivals, whose packed times are kept like a file. `signature`: over all the
+    rest.
     """
 
     campaign: str
@@ -35,6 +38,7 @@ class Submitted(_Fact, frozen=True, kw_only=True, tag="submitted"):
     cases: dict[str, int] = {}
     labels: dict[str, str] = {}
     max_time_s: float = 0.0
+    traces: dict[str, Trace] = {}
     signature: str = ""
 
 
@@ -186,7 +190,7 @@ class Exited(_Fact, frozen=True, kw_only=True, tag="exited"):
 
     `dispatched`: own indices below it are decided; `last_seq`: number of its last snapshot (0: none);
     `silent_s`: the moment after which it certainly sent nothing more. `known` false: what it did between its
-    last snapshot and then nobody knows.
+    last snapshot and then nobody knows. `samples_why`: why samples of it are not stored, "" where all are.
     """
 
     attempt: str
@@ -196,6 +200,7 @@ class Exited(_Fact, frozen=True, kw_only=True, tag="exited"):
     last_seq: int = 0
     silent_s: float = 0.0
     known: bool = True
+    samples_why: str = ""
 
 
 class TaskRefused(_Fact, frozen=True, kw_only=True, tag="task-refused"):
@@ -256,6 +261,8 @@ class WorkerCard(msgspec.Struct, frozen=True):
     GPUs, or why there is none to be seen. `kernel`, `cpu`, `python`: of the host, for people. `trusts`: ids
     of the signing keys whose tasks it takes; empty: anybody's. `halted`: the red button is pressed, as it
     sees it. `refused`: how many tasks, halts and resumes it did not believe lately; `refused_why`: the last.
+    `calibration`: what one engine can do there, as `doctor --calibrate` measured it; `uncalibrated`: why a
+    measurement that there is does not count.
     """
 
     worker: str
@@ -280,3 +287,5 @@ class WorkerCard(msgspec.Struct, frozen=True):
     uncertainty_s: float = 0.0
     draining: bool = False
     seen_s: float = 0.0
+    calibration: Calibration | None = None
+    uncalibrated: str = ""

@@ -14,6 +14,8 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from workers.contract.traces import Trace, times_of
+
 BLOCK = 65_536
 """Arrivals drawn at once: large enough that numpy's overhead vanishes, small enough to start at once."""
 
@@ -31,13 +33,18 @@ class Segment(msgspec.Struct, frozen=True):
 
 
 class OpenArrivals(msgspec.Struct, frozen=True, tag="open"):
-    """An open-loop arrival process; `burstiness` is the gamma shape (1 is Poisson)."""
+    """An open-loop arrival process; `burstiness` is the gamma shape (1 is Poisson).
 
-    process: Literal["constant", "poisson", "gamma"]
+    Of process trace the arrivals are those of `trace`, whose times this process must hold; its one segment
+    spans them at their mean rate.
+    """
+
+    process: Literal["constant", "poisson", "gamma", "trace"]
     segments: tuple[Segment, ...]
     seed: int
     stream: str
     burstiness: float = 1.0
+    trace: Trace | None = None
 
     @property
     def duration_s(self) -> float:
@@ -46,14 +53,24 @@ class OpenArrivals(msgspec.Struct, frozen=True, tag="open"):
 
 
 class ClosedArrivals(msgspec.Struct, frozen=True, tag="closed"):
-    """A closed loop: `users` in all, each sending again `think_s` after its answer."""
+    """A closed loop: `users` in all, each sending again `think_s` after its answer.
+
+    User u of n begins at u / n of `ramp_s`.
+    """
 
     users: int
     think_s: float
     duration_s: float
+    ramp_s: float = 0.0
 
 
 Arrivals = OpenArrivals | ClosedArrivals
+
+
+def recorded(trace: Trace, *, stream: str) -> OpenArrivals:
+    """The arrivals of a trace: a pure function of its content and its speed."""
+    whole = Segment(0.0, trace.duration_s, trace.mean_per_s, trace.mean_per_s)
+    return OpenArrivals("trace", (whole,), seed=0, stream=stream, trace=trace)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +82,13 @@ class Block:
 
 
 def blocks(arrivals: OpenArrivals) -> Iterator[Block]:
-    """Yield the global stream in blocks, in order, up to the end of the schedule."""
+    """Yield the global stream in blocks, in order, up to the end of the schedule.
+
+    Raises DataError for a trace whose times are not held here.
+    """
+    if arrivals.trace is not None:
+        yield from _slices(times_of(arrivals.trace))
+        return
     draw = _unit_draws(arrivals)
     first = 0
     end_ns = round(arrivals.duration_s * 1e9)
@@ -112,7 +135,9 @@ def per_second(arrivals: OpenArrivals) -> npt.NDArray[np.int64]:
 
 
 def cumulated(arrivals: OpenArrivals, until_s: float) -> float:
-    """Expected number of arrivals in [0, until_s): the integral of the rate."""
+    """Expected number of arrivals in [0, until_s): the integral of the rate; of a trace, their number."""
+    if arrivals.trace is not None:
+        return float(np.searchsorted(times_of(arrivals.trace), round(until_s * 1e9), side="left"))
     total = 0.0
     for segment in arrivals.segments:
         span = min(until_s, segment.end_s) - segment.start_s
@@ -125,7 +150,12 @@ def cumulated(arrivals: OpenArrivals, until_s: float) -> float:
 
 
 def rate_at(arrivals: OpenArrivals, at_s: float) -> float:
-    """The intended rate per second at a moment of the schedule; 0 outside it."""
+    """The intended rate per second at a moment of the schedule; 0 outside it.
+
+    Of a trace: its arrivals in the second of the schedule that holds the moment.
+    """
+    if arrivals.trace is not None:
+        return cumulated(arrivals, at_s // 1 + 1) - cumulated(arrivals, at_s // 1)
     for segment in arrivals.segments:
         if segment.start_s <= at_s < segment.end_s:
             part = (at_s - segment.start_s) / (segment.end_s - segment.start_s)
@@ -134,7 +164,9 @@ def rate_at(arrivals: OpenArrivals, at_s: float) -> float:
 
 
 def peak_per_s(arrivals: OpenArrivals) -> float:
-    """The highest intended rate per second."""
+    """The highest intended rate per second; of a trace, the most arrivals in any span of 1 s."""
+    if arrivals.trace is not None:
+        return arrivals.trace.peak_per_s
     return max(max(segment.from_per_s, segment.to_per_s) for segment in arrivals.segments)
 
 
@@ -145,6 +177,12 @@ def fingerprint(arrivals: OpenArrivals) -> str:
     if block is not None:
         digest.update(block.times_ns.tobytes())
     return digest.hexdigest()[:16]
+
+
+def _slices(times: Times) -> Iterator[Block]:
+    for first in range(0, len(times), BLOCK):
+        some = times[first : first + BLOCK]
+        yield Block(np.arange(first, first + len(some), dtype=np.int64), some)
 
 
 def _unit_draws(arrivals: OpenArrivals) -> Iterator[npt.NDArray[np.float64]]:

@@ -14,6 +14,12 @@ from workers.contract.sketch import SketchWire
 JUDGED = ""
 """Group of the requests of the judged span; those of the warm-up are in `WARMUP`, others are "TAG=VALUE"."""
 WARMUP = "warmup"
+MOST_VALUES = 20
+"""Values of a tag of `data.tags` that are counted apart without an expression that names them."""
+OUTCOME_GROUP = "@outcome="
+"""Failed requests of the judged span once more, by how they failed: "@outcome=http_503". No tag begins so."""
+ENDPOINT_GROUP = "@endpoint="
+"""Requests of the judged span once more, by what they asked, where one activity asks several things."""
 
 REQUEST_SERIES = ("latency", "service_time", "wait", "ttft", "ttft_sent", "ttfot", "tpot", "itl")
 """Series that a request expression may name; the others travel beside them.
@@ -101,12 +107,34 @@ class RetryCounts(msgspec.Struct, array_like=True):
     """What the client's own retries did: deltas. `tries`: requests that were over after so many tries.
 
     `tried_again`: tries that were followed by another, by their outcome. `not_again`: requests that would
-    have been tried again but for `budget`, `breaker`, `attempts` (all used) or `timeout`.
+    have been tried again but for `budget`, `breaker`, `attempts` (all used), `within` (too late),
+    `rate_limit` or `stopped`. `written`: tries that reached the wire, as many as the target's own log
+    holds. `opened`: how often a breaker opened;
+    `held_back`: requests that it kept from being sent.
     """
 
     tries: dict[int, int] = {}
     tried_again: dict[str, int] = {}
     not_again: dict[str, int] = {}
+    written: int = 0
+    opened: int = 0
+    held_back: int = 0
+
+
+class SessionCounts(msgspec.Struct, array_like=True):
+    """Conversations of several turns: deltas, but for `offered` and `waiting`, which are as they stand.
+
+    `whole`: had all their turns; `broken`: by the turn (from 1) that failed or was not sent; `over`: cut by
+    the end of the schedule. `offered`: turns handed out by this attempt so far; `waiting`: conversations
+    between two turns.
+    """
+
+    begun: int = 0
+    whole: int = 0
+    broken: dict[int, int] = {}
+    over: int = 0
+    offered: int = 0
+    waiting: int = 0
 
 
 class Snapshot(msgspec.Struct):
@@ -115,7 +143,7 @@ class Snapshot(msgspec.Struct):
     `dispatched`: all own indices below it are decided (sent, or given up). `in_flight`: own indices handed
     out and not yet ended. `running`: highest number in flight by second. `completions`: answers by the
     second in which they ended. `start_lag_s`: first send minus its intended time, once known. `busy_share`:
-    engine CPU of one core.
+    engine CPU of one core. `sampled`: requests picked as samples, whatever became of their rows.
     """
 
     activity: str
@@ -138,6 +166,8 @@ class Snapshot(msgspec.Struct):
     final: bool = False
     slowest: list[SlowRequest] = []
     retries: RetryCounts | None = None
+    sampled: int = 0
+    sessions: SessionCounts | None = None
 
 
 encode = msgspec.msgpack.Encoder().encode

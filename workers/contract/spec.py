@@ -8,8 +8,10 @@ from typing import Any
 
 import msgspec
 
+from workers.contract.behaviour import Retries, Sessions
 from workers.contract.bounds import Bound
 from workers.contract.data import DataSpec
+from workers.contract.samples import SampleSpec
 from workers.contract.schedule import ClosedArrivals, OpenArrivals
 
 
@@ -34,7 +36,8 @@ class Tls(msgspec.Struct, frozen=True):
 class TargetSpec(msgspec.Struct, frozen=True):
     """The service under test. `headers` may hold `${env:NAME}` references, resolved on the worker.
 
-    `options`: the protocol's own options as its `Options` struct reads them (url included).
+    `options`: the protocol's own options as its `Options` struct reads them (url included). `tokenizer`: a
+    tokenizer.json by which lengths are made, and tokens counted where the target tells of none.
     """
 
     name: str
@@ -45,6 +48,7 @@ class TargetSpec(msgspec.Struct, frozen=True):
     headers: dict[str, str] = {}
     tls: Tls | None = None
     rate_limit_per_s: float | None = None
+    tokenizer: FileRef | None = None
 
 
 class LoadSpec(msgspec.Struct, frozen=True, tag="load"):
@@ -54,6 +58,8 @@ class LoadSpec(msgspec.Struct, frozen=True, tag="load"):
 
     `tag_groups`: row tags whose requests are also counted in a group "TAG=VALUE". `warmup_s`: arrivals
     before it go to the group "warmup" alone.
+
+    `locustfile`: the users' own code, read from a directory of the worker's; then there is no `data`.
     """
 
     campaign: str
@@ -64,12 +70,16 @@ class LoadSpec(msgspec.Struct, frozen=True, tag="load"):
     arrivals: OpenArrivals | ClosedArrivals
     warmup_s: float
     max_in_flight: int
-    data: DataSpec
+    data: DataSpec | None
     bounds: tuple[Bound, ...]
     tag_groups: tuple[tuple[str, str], ...]
     seed: int
     fence_s: float
     id_header: bool = True
+    retries: Retries | None = None
+    sessions: Sessions | None = None
+    locustfile: FileRef | None = None
+    samples: SampleSpec | None = None
 
 
 class RegressionSpec(msgspec.Struct, frozen=True, tag="regression"):
@@ -153,6 +163,12 @@ def attempt_id(activity: str, shard: int, number: int) -> str:
 def share(total: int, shard: int, of: int) -> int:
     """A shard's part of a number divided evenly, the rest going to the first ones."""
     return total // of + (1 if shard < total % of else 0)
+
+
+def longest_s(spec: LoadSpec | RegressionSpec) -> float:
+    """How long a request may be under way, at most, counted from its first byte."""
+    retries = spec.retries if isinstance(spec, LoadSpec) else None
+    return spec.target.timeout_s + (retries.within_s if retries is not None else 0.0)
 
 
 def encode_spec(spec: ActivitySpec) -> tuple[str, bytes]:

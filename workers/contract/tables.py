@@ -7,7 +7,7 @@ of an output, `tags.NAME` a tag. An empty cell is left out. Every other column s
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, BinaryIO, Literal
 
 from workers.contract.errors import DataError
 from workers.contract.json_text import decode
@@ -15,6 +15,10 @@ from workers.contract.json_text import decode
 BATCH_ROWS = 4096
 """Rows turned into Python values at once: bounds the memory for wide tensors."""
 
+MAX_LINE_BYTES = 16 * 1024 * 1024
+"""One row; a longer line is a file without line ends."""
+
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _PARQUET_MAGIC = b"PAR1"
 _JSON_COLUMNS = frozenset({"request", "expected", "compare", "tags"})
 _TENSOR, _WANTED, _TAG = "input.", "expected.", "tags."
@@ -42,35 +46,74 @@ def form_of(path: Path, *, name: str) -> Form:
     return "parquet" if suffix == ".parquet" or magic == _PARQUET_MAGIC else "lines"
 
 
+def read_rows(path: Path, *, name: str, form: Form) -> Iterator[tuple[int, object]]:
+    """Each row with its line (of a table: its number), from 1; a ValueError says what is wrong with one.
+
+    `name` is what messages call the file. Raises DataError where the file as a whole cannot be read.
+    """
+    if form != "lines":
+        yield from enumerate(read_table(path, name=name, form=form), start=1)
+        return
+    try:
+        with path.open("rb") as file:
+            for line, text in full_lines(file, name):
+                yield line, _json_line(text)
+    except OSError as error:
+        raise DataError(f"{name} cannot be read: {error.strerror or error}") from error
+
+
+def full_lines(file: BinaryIO, name: str) -> Iterator[tuple[int, bytes]]:
+    """Lines that are not blank, with their numbers from 1. Raises DataError for one without end."""
+    line = 0
+    while text := file.readline(MAX_LINE_BYTES + 1):
+        line += 1
+        if len(text) > MAX_LINE_BYTES:
+            limit_mib = MAX_LINE_BYTES // 2**20
+            raise DataError(f"{name}:{line}: a row of more than {limit_mib} MiB; are line ends missing?")
+        text = text.removeprefix(_BYTE_ORDER_MARK) if line == 1 else text
+        if text.strip():
+            yield line, text
+
+
+def _json_line(text: bytes) -> object:
+    try:
+        return decode(text)
+    except ValueError as error:
+        return error
+
+
 def read_table(path: Path, *, name: str, form: Form) -> Iterator[dict[str, object] | ValueError]:
     """Yield each row as a mapping, or a ValueError that says what is wrong with it.
 
     `name` is what messages call the file. Raises DataError where the file as a whole cannot be read.
     """
-    import pyarrow as pa  # noqa: PLC0415  # 150 ms; only for tables
-
-    try:
-        table = _open(path, form)
-    except (OSError, pa.ArrowException) as error:
-        raise DataError(f"{name} cannot be read as {form}: {error}") from error
-    types = {field.name: _datatype(field.type, csv=form == "csv") for field in table.schema}
-    for batch in table.to_batches(max_chunksize=BATCH_ROWS):
+    types: dict[str, str] = {}
+    for batch in _batches(path, name=name, form=form):
+        types = types or {field.name: _datatype(field.type, csv=form == "csv") for field in batch.schema}
         for row in batch.to_pylist():
+            cells = {column: cell for column, cell in row.items() if cell != ""} if form == "csv" else row
             try:
-                yield _row(row, types)
+                yield _row(cells, types)
             except ValueError as error:
                 yield error
 
 
-def _open(path: Path, form: Form) -> Any:
+def _batches(path: Path, *, name: str, form: Form) -> Iterator[Any]:
+    import pyarrow as pa  # noqa: PLC0415  # 150 ms; only for tables
     import pyarrow.csv  # noqa: PLC0415
     import pyarrow.parquet  # noqa: PLC0415
 
-    if form == "parquet":
-        return pyarrow.parquet.read_table(path, use_threads=False)
-    reading = pyarrow.csv.ReadOptions(use_threads=False)
-    newlines = pyarrow.csv.ParseOptions(newlines_in_values=True)
-    return pyarrow.csv.read_csv(path, read_options=reading, parse_options=newlines)
+    try:
+        if form == "parquet":
+            with pyarrow.parquet.ParquetFile(path) as file:
+                yield from file.iter_batches(BATCH_ROWS, use_threads=False)
+            return
+        reading = pyarrow.csv.ReadOptions(use_threads=False)
+        newlines = pyarrow.csv.ParseOptions(newlines_in_values=True)
+        table = pyarrow.csv.read_csv(path, read_options=reading, parse_options=newlines)
+    except (OSError, pa.ArrowException) as error:
+        raise DataError(f"{name} cannot be read as {form}: {error}") from error
+    yield from table.to_batches(max_chunksize=BATCH_ROWS)
 
 
 def _datatype(kind: Any, *, csv: bool) -> str:

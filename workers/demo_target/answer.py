@@ -19,6 +19,7 @@ class Reply:
     content_type: str = JSON
     delay_s: float = 0.0
     tokens: int = 0
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,8 +94,8 @@ def json_reply(content: object, *, status: int = 200, delay_s: float = 0.0, toke
 
 
 def refusal(path: str, *, status: int, message: str) -> Reply:
-    """Reply with an error in the form of the path's protocol: OpenAI's, or the Open Inference Protocol's."""
-    if path.startswith("/v2"):
+    """Reply with an error in the form of the path's protocol: OpenAI's, or a text as V2 and TensorFlow do."""
+    if path.startswith("/v2") or path.endswith(":predict"):
         return json_reply({"error": message}, status=status)
     kind = "server_error" if status >= 500 else "invalid_request_error"
     error = {"message": message, "type": kind, "param": None, "code": status}

@@ -140,6 +140,7 @@ class Connection(asyncio.Protocol):
             content_type=answer.content_type,
             length=len(answer.body),
             keep_alive=keep_alive,
+            more=answer.headers,
         )
         self._transport.write(start + answer.body)
         self._finish(keep_alive=keep_alive)

@@ -1,7 +1,7 @@
 """HTTP/1.1 as the demo target speaks it: bytes to requests, bounded, and the heads of answers."""
 
 import http
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 MAX_HEAD_BYTES = 32 * 1024  # beyond it 431
@@ -120,7 +120,14 @@ class Reader:
         return False
 
 
-def head(*, status: int, content_type: str, length: int | None, keep_alive: bool) -> bytes:
+def head(
+    *,
+    status: int,
+    content_type: str,
+    length: int | None,
+    keep_alive: bool,
+    more: Sequence[tuple[str, str]] = (),
+) -> bytes:
     """Head of an answer; `length` None means chunks on a kept connection, else the body ends with it."""
     if length is not None:
         framing = f"content-length: {length}\r\n"
@@ -128,7 +135,8 @@ def head(*, status: int, content_type: str, length: int | None, keep_alive: bool
         framing = "transfer-encoding: chunked\r\n" if keep_alive else ""
     closing = "" if keep_alive else "connection: close\r\n"
     reason = _REASONS.get(status, "")
-    text = f"HTTP/1.1 {status} {reason}\r\ncontent-type: {content_type}\r\n{framing}{closing}\r\n"
+    lines = "".join([f"{name}: {value}\r\n" for name, value in more])
+    text = f"HTTP/1.1 {status} {reason}\r\ncontent-type: {content_type}\r\n{lines}{framing}{closing}\r\n"
     return text.encode("ascii")
 
 

@@ -1,10 +1,12 @@
 """The Open Inference Protocol: OUTPUT0 holds, for each row of the first input, the sum of its data."""
 
 import math
+from dataclasses import replace
 from typing import Annotated, Any
 
 import msgspec
 
+from workers.demo_target import binary
 from workers.demo_target.answer import Reply, json_reply
 from workers.demo_target.settings import Settings
 
@@ -19,12 +21,20 @@ _Size = Annotated[int, msgspec.Meta(ge=1)]
 
 
 class Tensor(msgspec.Struct, frozen=True):
-    """An input: `data` flat in row-major order, or nested as the shape says."""
+    """An input: `data` flat in row-major order, nested as the shape says, or behind the JSON as bytes."""
 
     name: str
     shape: Annotated[list[_Size], msgspec.Meta(min_length=1, max_length=MAX_RANK)]
     datatype: str
-    data: list[Any]
+    data: list[Any] | None = None
+    parameters: dict[str, Any] = {}
+
+
+class Wanted(msgspec.Struct, frozen=True):
+    """An output that is asked for."""
+
+    name: str
+    parameters: dict[str, Any] = {}
 
 
 class InferBody(msgspec.Struct, frozen=True):
@@ -32,26 +42,37 @@ class InferBody(msgspec.Struct, frozen=True):
 
     inputs: Annotated[list[Tensor], msgspec.Meta(min_length=1)]
     id: str | None = None
+    outputs: list[Wanted] = []
+    parameters: dict[str, Any] = {}
 
 
 _read = msgspec.json.Decoder(InferBody).decode
 
 
-def infer(body: bytes, *, model: str, version: str | None, settings: Settings) -> Reply:
-    """Answer an inference after the service time.
+def infer(
+    body: bytes, *, model: str, version: str | None, settings: Settings, json_length: str | None = None
+) -> Reply:
+    """Answer an inference after the service time; `json_length`: the header that binary tensors come with.
 
     Raises msgspec.DecodeError on a body that is no JSON or not the JSON of an inference, and
     msgspec.ValidationError where shape, datatype and data do not fit together.
     """
-    asked = _read(body)
-    for tensor in asked.inputs:
-        _check(tensor)
-    sums = row_sums(asked.inputs[0])
-    output = {"name": OUTPUT, "shape": [len(sums)], "datatype": "FP32", "data": sums}
+    text, rest = binary.split(body, json_length)
+    asked = _read(text)
+    inputs = _filled(asked.inputs, rest)
+    sums = row_sums(inputs[0])
+    output: dict[str, object] = {"name": OUTPUT, "shape": [len(sums)], "datatype": "FP32"}
     answer: dict[str, object] = {"model_name": model, "model_version": version or VERSION}
     if asked.id is not None:
         answer["id"] = asked.id
-    return json_reply({**answer, "outputs": [output]}, delay_s=settings.service_time_s)
+    if not _wants_bytes(asked):
+        answer["outputs"] = [{**output, "data": sums}]
+        return json_reply(answer, delay_s=settings.service_time_s)
+    data = binary.floats(sums)
+    answer["outputs"] = [{**output, "parameters": {"binary_data_size": len(data)}}]
+    reply = json_reply(answer, delay_s=settings.service_time_s)
+    headers = ((binary.LENGTH_HEADER, str(len(reply.body))),)
+    return replace(reply, body=reply.body + data, headers=headers, content_type="application/octet-stream")
 
 
 def row_sums(tensor: Tensor) -> list[float]:
@@ -82,6 +103,30 @@ def metadata(model: str) -> Reply:
     )
 
 
+def _filled(inputs: list[Tensor], rest: bytes) -> list[Tensor]:
+    """The inputs checked, those that came as bytes with their data."""
+    found: list[Tensor] = []
+    for tensor in inputs:
+        size = tensor.parameters.get("binary_data_size")
+        if isinstance(size, int) and tensor.datatype in DATATYPES:
+            data = binary.values(tensor.datatype, rest[:size])
+            rest = rest[max(size, 0) :]
+            tensor = msgspec.structs.replace(tensor, data=data)  # noqa: PLW2901  # the same input, whole
+        _check(tensor)
+        found.append(tensor)
+    if rest:
+        raise msgspec.ValidationError(f"{len(rest)} bytes belong to no input")
+    return found
+
+
+def _wants_bytes(asked: InferBody) -> bool:
+    """Whether OUTPUT0 is to go as bytes: what is said of the output itself wins."""
+    for wanted in asked.outputs:
+        if wanted.name == OUTPUT and "binary_data" in wanted.parameters:
+            return wanted.parameters["binary_data"] is True
+    return asked.parameters.get("binary_data_output") is True
+
+
 def _check(tensor: Tensor) -> None:
     if tensor.datatype not in DATATYPES:
         known = ", ".join(sorted(DATATYPES))
@@ -93,6 +138,8 @@ def _check(tensor: Tensor) -> None:
 
 def _flat(tensor: Tensor) -> list[Any]:
     """Its data in one list; refused where they are not as many as the shape says."""
+    if tensor.data is None:
+        raise msgspec.ValidationError(f"input {tensor.name!r} has no data")
     flat = tensor.data
     if flat and isinstance(flat[0], list):
         flat = _flatten(flat, depth=1)

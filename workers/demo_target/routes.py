@@ -6,7 +6,7 @@ from urllib.parse import unquote
 
 import msgspec
 
-from workers.demo_target import infer, openai
+from workers.demo_target import binary, embeddings, generate, infer, openai, predict
 from workers.demo_target.answer import Reply, Stream, json_reply, refusal
 from workers.demo_target.http1 import Request
 from workers.demo_target.settings import Settings
@@ -41,6 +41,8 @@ def find(path: str) -> Route | None:
     route = _FIXED.get(path)
     if route is None and path.startswith("/v2/models/"):
         return _find_model(path.split("/")[3:])
+    if route is None and path.startswith("/v1/models/"):
+        return PREDICT if path.endswith(":predict") else STATUS
     return route
 
 
@@ -58,7 +60,7 @@ def answer(route: Route | None, asked: Asked) -> Reply | Stream:
 
 
 def _find_model(parts: list[str]) -> Route | None:
-    """Routes below /v2/models/: MODEL[/versions/V][/ready|/infer]."""
+    """Routes below /v2/models/: MODEL[/versions/V][/ready|/infer|/generate|/generate_stream]."""
     model, *rest = parts
     version = None
     if len(rest) >= 2 and rest[0] == "versions":
@@ -67,6 +69,12 @@ def _find_model(parts: list[str]) -> Route | None:
     match rest:
         case ["infer"]:
             return Route("/v2/models/infer", "POST", True, lambda asked: _infer(asked, name, version))
+        case ["generate"]:
+            return Route("/v2/models/generate", "POST", True, lambda asked: _generated(asked, name, version))
+        case ["generate_stream"]:
+            return Route(
+                "/v2/models/generate_stream", "POST", True, lambda asked: _stream(asked, name, version)
+            )
         case ["ready"]:
             return Route(
                 "/v2/models/ready", "GET", False, lambda _: json_reply({"name": name, "ready": True})
@@ -77,10 +85,33 @@ def _find_model(parts: list[str]) -> Route | None:
 
 
 def _infer(asked: Asked, model: str, version: str | None) -> Reply:
-    if "inference-header-content-length" in asked.request.headers:
-        message = "binary tensors are not known here; send the data as JSON"
-        return refusal(asked.request.path, status=400, message=message)
-    return infer.infer(asked.request.body, model=model, version=version, settings=asked.settings)
+    return infer.infer(
+        asked.request.body,
+        model=model,
+        version=version,
+        settings=asked.settings,
+        json_length=asked.request.headers.get(binary.LENGTH_HEADER),
+    )
+
+
+def _generated(asked: Asked, model: str, version: str | None) -> Reply:
+    return generate.generated(
+        asked.request.body, model=model, version=version or infer.VERSION, settings=asked.settings
+    )
+
+
+def _stream(asked: Asked, model: str, version: str | None) -> Stream:
+    return generate.generate_stream(
+        asked.request.body, model=model, version=version or infer.VERSION, settings=asked.settings
+    )
+
+
+def _embed(asked: Asked) -> Reply:
+    return embeddings.embed(asked.request.body, settings=asked.settings)
+
+
+def _predict(asked: Asked) -> Reply:
+    return predict.predict(asked.request.body, settings=asked.settings)
 
 
 def _chat(asked: Asked) -> Reply | Stream:
@@ -101,14 +132,18 @@ def _models(asked: Asked) -> Reply:
 
 
 def _server(_: Asked) -> Reply:
-    return json_reply({"name": "shakeout-demo-target", "version": infer.VERSION, "extensions": []})
+    extensions = ["binary_tensor_data", "generate"]
+    return json_reply({"name": "shakeout-demo-target", "version": infer.VERSION, "extensions": extensions})
 
 
+PREDICT = Route("/v1/models:predict", "POST", True, _predict)
+STATUS = Route("/v1/models/status", "GET", False, lambda _: predict.model_status())
 _FIXED = {
     route.name: route
     for route in (
         Route("/v1/chat/completions", "POST", True, _chat),
         Route("/v1/completions", "POST", True, _complete),
+        Route("/v1/embeddings", "POST", True, _embed),
         Route("/v1/models", "GET", False, _models),
         Route("/health", "GET", False, lambda _: json_reply({"status": "ok"})),
         Route("/v2", "GET", False, _server),

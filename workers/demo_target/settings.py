@@ -69,8 +69,9 @@ def _flags() -> argparse.ArgumentParser:
     own = Settings()
     flags = argparse.ArgumentParser(
         prog="shakeout demo-target",
-        description="A target to try campaigns on: chat and completions that repeat the prompt's words, "
-        "inferences that sum their rows, at exact times.",
+        description="A target to try campaigns on: chat, completions and Triton's generate that repeat the "
+        "prompt's words, V2 (JSON or binary) and TensorFlow inferences that sum their rows, embeddings that "
+        "count the letters of words; at exact times.",
     )
     flags.add_argument("--host", default=own.host, help="address to listen on (%(default)s)")
     flags.add_argument("--port", type=_number(0, 65_535), default=own.port, help="0: a free one")

@@ -26,7 +26,7 @@ def _take_pipes() -> tuple[int, int]:
     return orders_fd, words_fd
 
 
-def _import_locust() -> None:
+def import_locust() -> None:
     """Patch the standard library and import Locust without its web interface, which costs 80 ms."""
     from gevent import monkey  # noqa: PLC0415  # after the parent-death signal
 
@@ -43,7 +43,7 @@ def main() -> None:
     signal.signal(
         signal.SIGINT, signal.SIG_IGN
     )  # a terminal's Ctrl-C is for the worker, which halts its engines
-    _import_locust()
+    import_locust()
     from workers.engine.child import serve  # noqa: PLC0415  # imports locust
 
     serve(orders_fd=orders_fd, words_fd=words_fd, pid=os.getpid())

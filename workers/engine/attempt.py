@@ -11,11 +11,13 @@ from workers.engine import wire
 from workers.engine.book import NS, Book
 from workers.engine.control import Control
 from workers.engine.gear import Gear
+from workers.engine.observers import Observers, observers_of
 from workers.engine.pipes import Words
 from workers.engine.probe import Probe
 from workers.engine.recorder import Recorder
 from workers.engine.reporter import Reporter
 from workers.engine.sender import Sender
+from workers.engine.tidy import tidy
 
 FENCE_LOOK_S = 0.05
 """How often the authorisation is looked at; the fence itself is asked before every send."""
@@ -53,7 +55,8 @@ def run_attempt(
         warmup_s=spec.warmup_s if isinstance(spec, LoadSpec) else 0.0,
     )
     probe = Probe()
-    sender = _sender(control, gear=gear, book=book, probe=probe)
+    observers = observers_of(spec, task=gear.task, seen=gear.seen, begin=begin, recorder=book.recorder)
+    sender = _sender(control, gear=gear, book=book, probe=probe, observers=observers)
     reporter = Reporter(
         task=gear.task,
         book=book,
@@ -62,15 +65,19 @@ def run_attempt(
         words=words,
         offset_s=begin.common_offset_s,
         cases=job.drain,
+        observers=observers,
     )
     gear.crowd.on_trouble(control.trouble)
     probe.start()
+    gevent.spawn(tidy)
     reporter.start()
+    observers.start()
     gevent.spawn(_work, control, job=job, sender=sender, begin=begin)
     gevent.spawn(_watch_fence, control, job=job, book=book, start_ns=begin.start_ns)
     outcome, why = control.ending.get()
     job.stopped = True
     book.seal()
+    observers.finish()
     reporter.finish()
     job.close()
     return wire.Finished(
@@ -78,7 +85,7 @@ def run_attempt(
     )
 
 
-def _sender(control: Control, *, gear: Gear, book: Book, probe: Probe) -> Sender:
+def _sender(control: Control, *, gear: Gear, book: Book, probe: Probe, observers: Observers) -> Sender:
     return Sender(
         task=gear.task,
         client=gear.client,
@@ -89,6 +96,7 @@ def _sender(control: Control, *, gear: Gear, book: Book, probe: Probe) -> Sender
         block=gear.block,
         id_header=gear.id_header,
         listener=gear.crowd.request_listener,
+        witness=observers,
     )
 
 

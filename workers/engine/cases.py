@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import gevent
 from msgspec import structs
 
-from workers.contract.golden import Case, read_golden
+from workers.contract.errors import DataError, ProtocolError
+from workers.contract.golden import MAX_PROBLEMS, Case, read_golden
 from workers.contract.snapshot import CaseResult
 from workers.contract.spec import RegressionSpec
 from workers.engine import wire
@@ -15,7 +16,7 @@ from workers.engine.arrival import NS, Arrival, grouping
 from workers.engine.gear import Gear
 from workers.engine.measure import OK
 from workers.engine.sender import Sender
-from workers.protocols.contract import Answer
+from workers.protocols.contract import Answer, TargetProtocol
 from workers.regression.rules import check_cases, judge_case, parse_rules
 
 SETTLE_S = 0.02
@@ -34,6 +35,7 @@ class Cases:
         task = gear.task
         skipped = set(task.skip_rows)
         mine = [row for row in range(len(cases)) if row % task.of == task.shard and row not in skipped]
+        prove_requests([cases[row] for row in mine], gear.protocol, path=spec.golden.name)
         self._queue = deque(
             (round_ * len(cases) + row, row, cases[row]) for round_ in range(spec.repeats) for row in mine
         )
@@ -102,6 +104,20 @@ class Cases:
             weight=case.weight,
             tags=case.tags,
         )
+
+
+def prove_requests(cases: Sequence[Case], protocol: TargetProtocol, *, path: str) -> None:
+    """Raises DataError with the lines of the cases that the protocol can make no request of."""
+    problems: list[str] = []
+    for case in cases:
+        try:
+            protocol.build(case.request)
+        except ProtocolError as error:
+            problems.append(f"line {case.line}: {error}")
+            if len(problems) == MAX_PROBLEMS:
+                break
+    if problems:
+        raise DataError("\n".join([f"{path} cannot be sent:", *problems]))
 
 
 def together(tries: Sequence[CaseResult]) -> CaseResult:

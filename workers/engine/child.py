@@ -7,13 +7,14 @@ import numpy as np
 
 from workers.contract.errors import ContractError, ShakeoutWorkerError
 from workers.contract.spec import LoadSpec, RegressionSpec, decode_spec
-from workers.engine import ready, wire
+from workers.engine import wire
 from workers.engine.attempt import Job, run_attempt
 from workers.engine.cases import Cases
 from workers.engine.control import Control
 from workers.engine.gear import Gear, build
 from workers.engine.load import Load
 from workers.engine.pipes import Words, read_orders
+from workers.engine.transport import ask_ready
 from workers.engine.warm import warm_up
 
 ASK_EVERY_S = 0.5
@@ -37,7 +38,7 @@ def _attempt(control: Control, words: Words) -> wire.Finished:
     if control.ends_before(control.prepare):
         return _unstarted(control)
     try:
-        spec, job, gear = _prepare(control.prepare.get())
+        spec, job, gear = _prepare(control.prepare.get(), control)
         if gear.task.probe:
             _ask_until_ready(control, words, gear)
     except ShakeoutWorkerError as error:
@@ -53,13 +54,18 @@ def _attempt(control: Control, words: Words) -> wire.Finished:
     return run_attempt(control, words=words, spec=spec, job=job, gear=gear)
 
 
-def _prepare(order: wire.Prepare) -> tuple[LoadSpec | RegressionSpec, Job, Gear]:
+def _prepare(order: wire.Prepare, control: Control) -> tuple[LoadSpec | RegressionSpec, Job, Gear]:
     """Read the spec, open the data, check the target. Raises ShakeoutWorkerError with the reason."""
     try:
         spec = decode_spec(order.spec)
     except ValueError as error:
         raise ContractError(f"the spec of {order.task.attempt} cannot be read: {error}") from error
     match spec:
+        case LoadSpec() if spec.locustfile is not None:
+            from workers.engine.locust_file import UserCode  # noqa: PLC0415  # what its users may need is much
+
+            gear = build(order, spec)
+            return spec, UserCode(spec, gear=gear, files=order.files, control=control), gear
         case LoadSpec():
             gear = build(order, spec)
             return spec, Load(spec, gear=gear, files=order.files), gear
@@ -74,7 +80,9 @@ def _ask_until_ready(control: Control, words: Words, gear: Gear) -> None:
     """Return once the target is ready, or the attempt is to end. Raises TargetRefusedError."""
     said = None
     while True:
-        asking = gevent.spawn(ready.ask, gear.endpoint, headers_block=gear.block, paths=gear.ready_paths)
+        asking = gevent.spawn(
+            ask_ready, gear.protocol, gear.endpoint, headers_block=gear.block, paths=gear.ready_paths
+        )
         if control.ends_before(asking):
             return
         why = asking.get()

@@ -10,18 +10,20 @@ from typing import Final
 from urllib.parse import quote
 
 from workers.contract.errors import EngineError
-from workers.engine.connection import Connection, Connector, NoConnectionError
+from workers.engine.connection import Connector, NoConnectionError
 from workers.engine.endpoint import Endpoint
 from workers.engine.exchange import Exchange
 from workers.engine.idle import Idle
-from workers.engine.roundtrip import Limits, round_trip
+from workers.engine.open_connection import Connection
+from workers.engine.roundtrip import round_trip
+from workers.engine.trips import Trips
 from workers.protocols.contract import Request
 
 MAX_BODY_BYTES: Final = 100 * 1024 * 1024
 MAX_CONNECTIONS: Final = 10_000
 """The default ceiling of `max_in_flight`."""
 MAX_OPENINGS: Final = 256
-"""Encoded request lines that are remembered; an activity has a handful."""
+"""Request lines with their headers that are remembered; an activity has a handful."""
 
 monotonic_ns = time.monotonic_ns
 
@@ -34,7 +36,7 @@ class Client:
     answer, as received.
     """
 
-    __slots__ = ("_connector", "_idle", "_in_flight", "_limits", "_max_connections", "_openings")
+    __slots__ = ("_connector", "_idle", "_in_flight", "_max_connections", "_openings", "_trips")
 
     def __init__(
         self,
@@ -45,11 +47,11 @@ class Client:
         max_connections: int = MAX_CONNECTIONS,
     ) -> None:
         self._connector = Connector(endpoint)
-        self._limits = Limits(timeout_s, max_body_bytes)
+        self._trips = Trips(timeout_s, answer_bytes=max_body_bytes)
         self._max_connections = max_connections
         self._idle = Idle()
         self._in_flight = 0
-        self._openings: dict[tuple[object, ...], tuple[bytes, list[tuple[bytes, bytes]]]] = {}
+        self._openings: dict[tuple[object, ...], bytes] = {}
 
     def send(
         self,
@@ -58,13 +60,14 @@ class Client:
         *,
         authorised: Callable[[], bool],
         on_sent: Callable[[int], None] | None = None,
+        own_lines: bytes = b"",
     ) -> Exchange:
         """Send a request once and wait for its answer, or for how it failed.
 
-        `headers_block`: what `header_block` made, with lines of this request behind it, each ended by CRLF; a
-        header of `request` that the block already has is left out. `authorised` is asked right before the
-        first byte: if it says no, nothing is written. `on_sent(sent_ns)` is called as soon as the first
-        write returned.
+        `headers_block`: what `header_block` made, lines each ended by CRLF; a header of `request` that the
+        block already has is left out. `own_lines`: of this request alone, likewise. `authorised` is asked
+        right before the first byte: if it says no, nothing is written. `on_sent(sent_ns)` is called as soon
+        as the first write returned.
         Raises TargetRefusedError where the address is not on the allow-list, EngineError beyond
         `max_connections`.
         """
@@ -73,7 +76,7 @@ class Client:
                 f"over {self._max_connections} requests in flight on one client, or it is closed"
             )
         exchange = Exchange()
-        data = self._encode(request, headers_block)
+        data = self._encode(request, headers_block, own_lines)
         connection: Connection | None = None
         keep = False
         self._in_flight += 1
@@ -82,7 +85,7 @@ class Client:
             if connection is not None:
                 if authorised():
                     keep = round_trip(
-                        connection, exchange, request=request, data=data, limits=self._limits, on_sent=on_sent
+                        connection, exchange, request=request, data=data, trips=self._trips, on_sent=on_sent
                     )
                 else:
                     keep = True
@@ -97,6 +100,7 @@ class Client:
         """Close idle connections, those in flight with their requests. Nothing can be sent afterwards."""
         self._max_connections = 0
         self._idle.close()
+        self._trips.close()
 
     def _take(self, exchange: Exchange) -> Connection | None:
         connection = self._idle.take()
@@ -105,7 +109,7 @@ class Client:
             return connection
         began_ns = monotonic_ns()
         try:
-            return self._connector.connect(self._limits.timeout_s)
+            return self._connector.connect(self._trips.timeout_s)
         except NoConnectionError as error:
             exchange.fail("exhausted" if error.exhausted else "connect", str(error), at_ns=monotonic_ns())
             return None
@@ -118,27 +122,24 @@ class Client:
         else:
             connection.close()
 
-    def _encode(self, request: Request, headers_block: bytes) -> bytes:
-        key = (request.method, request.path, request.headers)
+    def _encode(self, request: Request, headers_block: bytes, own_lines: bytes) -> bytes:
+        key = (request.path, request.headers, request.method, headers_block)
         opening = self._openings.get(key)
         if opening is None:
             if len(self._openings) >= MAX_OPENINGS:
                 self._openings.clear()
-            opening = self._openings[key] = _opening(request)
-        start, lines = opening
-        parts = [start, headers_block, *(line for marker, line in lines if marker not in headers_block)]
-        if request.body or request.method not in {"GET", "HEAD"}:
-            parts.append(b"content-length: %d\r\n" % len(request.body))
-        parts.append(b"\r\n")
-        parts.append(request.body)
-        return b"".join(parts)
+            opening = self._openings[key] = _opening(request, headers_block)
+        body = request.body
+        if body or request.method not in {"GET", "HEAD"}:
+            return b"%b%bcontent-length: %d\r\n\r\n%b" % (opening, own_lines, len(body), body)
+        return b"%b%b\r\n" % (opening, own_lines)
 
 
-def _opening(request: Request) -> tuple[bytes, list[tuple[bytes, bytes]]]:
-    """Request line, and for each header how it would look inside a block and its own line."""
+def _opening(request: Request, headers_block: bytes) -> bytes:
+    """Request line and header lines; those of the block come first, and stand for the request's own."""
     path = quote(request.path, safe="/?&=%:@!$'()*+,;~[]|")
-    lines = [
-        (f"\r\n{name.lower()}:".encode(), f"{name.lower()}: {value}\r\n".encode())
-        for name, value in request.headers
-    ]
-    return f"{request.method} {path} HTTP/1.1\r\n".encode(), lines
+    lines = [f"{request.method} {path} HTTP/1.1\r\n".encode(), headers_block]
+    for name, value in request.headers:
+        if f"\r\n{name.lower()}:".encode() not in b"\r\n" + headers_block:
+            lines.append(f"{name.lower()}: {value}\r\n".encode())
+    return b"".join(lines)

@@ -1,18 +1,17 @@
 """Connections to one endpoint: resolve, check the address, connect to that very address, speak TLS."""
 
-import contextlib
 import errno
 import ipaddress
-import os
 import time
-from dataclasses import dataclass
 from typing import Any, Final
 
 import gevent
-from gevent import socket, ssl
+from gevent import socket
 from gevent.lock import BoundedSemaphore
 
 from workers.engine.endpoint import Endpoint
+from workers.engine.failures import words_of
+from workers.engine.open_connection import Connection
 
 RESOLVED_FOR_NS: Final = 1_000_000_000
 """An answer of DNS serves the connections of one second, so that a burst of them is no burst of lookups."""
@@ -27,41 +26,6 @@ class NoConnectionError(Exception):
     def __init__(self, text: str, *, exhausted: bool) -> None:
         super().__init__(text)
         self.exhausted = exhausted
-
-
-@dataclass(slots=True)
-class Connection:
-    """An open socket. `idle_ns`: since when it waits (monotonic); `used`: it carried a request before.
-
-    `streamed`: its last answer was a stream.
-    """
-
-    socket: Any
-    idle_ns: int = 0
-    used: bool = False
-    streamed: bool = False
-
-    def is_stale(self) -> bool:
-        """Whether the server closed it or said something unasked while it was idle; one system call."""
-        sock = self.socket
-        sock.settimeout(0.0)
-        try:
-            if isinstance(sock, ssl.SSLSocket):
-                sock.recv(1)  # a session ticket is swallowed here and is no sign of death
-            else:
-                sock.recv(1, socket.MSG_PEEK)
-        except (BlockingIOError, ssl.SSLWantReadError):
-            return False
-        except OSError:
-            return True
-        finally:
-            sock.settimeout(None)
-        return True
-
-    def close(self) -> None:
-        """Close at once; never raises."""
-        with contextlib.suppress(OSError):
-            self.socket.close()
 
 
 class Connector:
@@ -105,7 +69,7 @@ class Connector:
                     self._addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
                     self._fresh_until_ns = time.monotonic_ns() + RESOLVED_FOR_NS
         except (OSError, UnicodeError) as error:
-            raise NoConnectionError(f"cannot resolve {host}: {_reason(error)}", exhausted=False) from None
+            raise NoConnectionError(f"cannot resolve {host}: {words_of(error)}", exhausted=False) from None
         return self._addresses
 
 
@@ -135,9 +99,9 @@ def _open(endpoint: Endpoint, *, address: str, limit_s: float) -> Connection:
         if sock is not None:
             sock.close()
         text = (
-            f"{_reason(error)} at {where}"
+            f"{words_of(error)} at {where}"
             if step == "connecting to"
-            else f"TLS with {where}: {_reason(error)}"
+            else f"TLS with {where}: {words_of(error)}"
         )
         raise NoConnectionError(text, exhausted=error.errno in _EXHAUSTED) from None
     except BaseException:
@@ -145,16 +109,3 @@ def _open(endpoint: Endpoint, *, address: str, limit_s: float) -> Connection:
             sock.close()
         raise
     return Connection(sock)
-
-
-def _reason(error: Exception) -> str:
-    """The system's words without Python's decoration: `connection refused`."""
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return f"certificate refused: {error.verify_message}"
-    if isinstance(error, ssl.SSLError):
-        return str(error.reason or error.strerror or error).lower().replace("_", " ")
-    if isinstance(error, socket.gaierror):
-        return str(error.strerror).lower()
-    if isinstance(error, OSError) and error.errno is not None:
-        return os.strerror(error.errno).lower()
-    return str(error)

@@ -1,12 +1,15 @@
 """One request and what came of it, as the socket layer saw it: times, bytes, and how it failed."""
 
+from collections.abc import Sequence
 from typing import Literal
+
+import msgspec
 
 Failure = Literal["", "timeout", "connect", "reset", "invalid", "exhausted", "unauthorised"]
 """`exhausted` (no socket or port left here) and `unauthorised` wrote nothing: not the target's doing."""
 
 
-class Exchange:
+class Exchange(msgspec.Struct, eq=False):  # made for each request, in a third of a plain class's time
     """Times are ns of CLOCK_MONOTONIC; bytes are stamped right after `recv` returned them, before parsing.
 
     `connect_ns`: how long DNS, TCP and TLS took before the request, 0 on a kept connection. `sent_ns`: first
@@ -19,36 +22,27 @@ class Exchange:
     `error` and `text`: how it failed, and in plain words. An HTTP status is not a failure here.
     """
 
-    __slots__ = (
-        "body",
-        "connect_ns",
-        "error",
-        "head",
-        "last_ns",
-        "pieces",
-        "reused",
-        "sent_ns",
-        "status",
-        "text",
-        "truncated",
-    )
-
-    def __init__(self) -> None:
-        self.connect_ns = 0
-        self.sent_ns = 0
-        self.last_ns = 0
-        self.status = 0
-        self.head = b""
-        self.pieces: list[tuple[int, bytes]] = []
-        self.body = b""
-        self.error: Failure = ""
-        self.text = ""
-        self.truncated = False
-        self.reused = False
+    connect_ns: int = 0
+    sent_ns: int = 0
+    last_ns: int = 0
+    status: int = 0
+    head: bytes = b""
+    pieces: list[tuple[int, bytes]] = []  # msgspec makes a new one each time
+    body: bytes = b""
+    error: Failure = ""
+    text: str = ""
+    truncated: bool = False
+    reused: bool = False
+    parsed: Sequence[tuple[str, str]] | None = None
 
     @property
-    def headers(self) -> list[tuple[str, str]]:
-        """Names in lower case and values of the answer, in order; read from the bytes at each call."""
+    def headers(self) -> Sequence[tuple[str, str]]:
+        """Names in lower case and values of the answer, in order; read from the bytes when asked for."""
+        if self.parsed is None:
+            self.parsed = self._parse()
+        return self.parsed
+
+    def _parse(self) -> list[tuple[str, str]]:
         lines = self.head.decode("latin-1").split("\r\n")
         pairs = (line.partition(":") for line in lines[1:] if line)
         return [(name.lower(), value.strip()) for name, _, value in pairs]

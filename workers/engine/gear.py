@@ -7,13 +7,15 @@ from gevent import socket
 
 from workers.contract.bounds import Bound
 from workers.contract.schedule import ClosedArrivals
-from workers.contract.spec import LoadSpec, RegressionSpec, ShardTask, share
+from workers.contract.spec import LoadSpec, RegressionSpec, ShardTask, longest_s, share
 from workers.engine import wire
 from workers.engine.allow import parse_allow_list
 from workers.engine.ceiling import Ceiling
-from workers.engine.client import Client
 from workers.engine.endpoint import Endpoint, endpoint_for, header_block
 from workers.engine.markfile import MarkFile
+from workers.engine.tape import Counter
+from workers.engine.tokens import counting, tokens_of
+from workers.engine.transport import Transport, open_transport
 from workers.engine.users import Crowd
 from workers.protocols.contract import TargetProtocol
 from workers.protocols.select import make_protocol, ready_paths
@@ -33,11 +35,13 @@ class Gear:
     endpoint: Endpoint
     ready_paths: tuple[str, ...]
     protocol: TargetProtocol
-    client: Client
+    client: Transport
     block: bytes
     marks: MarkFile
     crowd: Crowd
     ceiling: Ceiling
+    seen: wire.Seen
+    counter: Counter | None = None
 
 
 def build(prepare: wire.Prepare, spec: LoadSpec | RegressionSpec) -> Gear:
@@ -50,6 +54,7 @@ def build(prepare: wire.Prepare, spec: LoadSpec | RegressionSpec) -> Gear:
     protocol = make_protocol(
         target.protocol, target.options, seed=spec.seed, for_regression=isinstance(spec, RegressionSpec)
     )
+    counter = tokens_of(target, prepare.files)
     return Gear(
         task=task,
         timeout_s=target.timeout_s,
@@ -58,12 +63,14 @@ def build(prepare: wire.Prepare, spec: LoadSpec | RegressionSpec) -> Gear:
         cap=cap,
         endpoint=endpoint,
         ready_paths=ready_paths(target.protocol, target.options),
-        protocol=protocol,
-        client=Client(endpoint, target.timeout_s, max_connections=cap),
+        protocol=protocol if counter is None else counting(protocol, counter),
+        client=open_transport(protocol, endpoint, timeout_s=target.timeout_s, max_connections=cap),
         block=header_block(endpoint, prepare.headers),
-        marks=MarkFile(prepare.watermark, bounds=spec.bounds, timeout_s=target.timeout_s),
+        marks=MarkFile(prepare.watermark, bounds=spec.bounds, timeout_s=longest_s(spec)),
         crowd=Crowd(target.protocol, host=target.url),
         ceiling=Ceiling(target.rate_limit_per_s / task.of if target.rate_limit_per_s else None),
+        seen=prepare.seen,
+        counter=counter,
     )
 
 

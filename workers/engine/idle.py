@@ -9,7 +9,7 @@ import time
 from collections import deque
 from typing import Final
 
-from workers.engine.connection import Connection
+from workers.engine.open_connection import Connection
 
 IDLE_NS: Final = 60 * 1_000_000_000
 """Connections idle for longer are closed, one at each return, so that a burst's do not stay for the night."""

@@ -43,14 +43,16 @@ def ring_slots(timeout_s: float) -> int:
 class MarkFile:
     """Write side; each method is a few stores into memory, in an order that is true at every instant.
 
+    An arrival is `handed` first; its cell stays its own, because the ring is longer than any arrival's life.
     Raises EngineError where the file cannot be made or the disk has no room for it.
     """
 
-    __slots__ = ("_cells", "_map", "_outcomes", "_q", "_slots", "_width")
+    __slots__ = ("_cells", "_map", "_outcomes", "_q", "_ring", "_slots", "_width")
 
     def __init__(self, path: str, *, bounds: Sequence[Bound], timeout_s: float) -> None:
         ids = json.dumps([bound.id for bound in bounds]).encode()
         ring = IDS_AT + -(-len(ids) // WORD)
+        self._ring = ring
         self._slots = ring_slots(timeout_s)
         self._cells = BOUND_0 + 3 * len(bounds)
         self._width = 1 + 2 * self._cells
@@ -67,30 +69,37 @@ class MarkFile:
 
     def handed(self, arrival: Arrival, following: int) -> None:
         """A user has the arrival, or it was given up in line; none from `following` on was."""
-        self._q[self._cell(arrival) + HANDED] += 1
+        arrival.cell = cell = self._cell(arrival)
+        self._q[cell + HANDED] += 1
         self._q[DISPATCHED_AT] = following
 
     def writing(self, arrival: Arrival) -> None:
         """The first byte is about to be written."""
-        self._q[WRITING_AT] = self._cell(arrival) + 1
+        self._q[WRITING_AT] = arrival.cell + 1
 
     def sent(self, arrival: Arrival) -> None:
         """The first byte was written."""
-        self._q[self._cell(arrival) + SENT] += 1
-        self._q[WRITING_AT] = 0
+        q = self._q
+        q[arrival.cell + SENT] += 1
+        q[WRITING_AT] = 0
 
     def ended(self, arrival: Arrival, outcome: str, counts: Sequence[tuple[int, int, int]]) -> None:
         """The arrival is over, with what it adds to each bound."""
-        q, cell = self._q, self._cell(arrival)
-        q[cell + OUTCOME_0 + self._outcome(outcome)] += 1
+        q, cell = self._q, arrival.cell
+        place = self._outcomes.get(outcome)
+        if place is None:
+            place = self._outcome(outcome)
+        q[cell + OUTCOME_0 + place] += 1
         if not arrival.sent_ns:
             q[cell + NEVER_SENT] += 1
             q[WRITING_AT] = 0
         at = cell + BOUND_0
         for n, over, less in counts:
-            q[at] += n
-            q[at + 1] += over
-            q[at + 2] += less
+            if n:
+                q[at] += n
+                if over:
+                    q[at + 1] += over
+                    q[at + 2] += less
             at += 3
 
     def last_seq(self, seq: int) -> None:
@@ -100,25 +109,27 @@ class MarkFile:
     def _cell(self, arrival: Arrival) -> int:
         """First word of an arrival's cell; a slot of the past is cleared for its new second."""
         second = arrival.at_ns // 1_000_000_000
-        slot = self._q[RING_AT] + second % self._slots * self._width
-        tag = self._q[slot]
-        if tag != second + 1:
-            if tag > second + 1:
-                self._q[MISSED_AT] += 1
-            else:
-                self._q[slot : slot + self._width] = memoryview(bytes(self._width * WORD)).cast("q")
-                self._q[slot] = second + 1
+        slot = self._ring + second % self._slots * self._width
+        if self._q[slot] != second + 1:
+            self._turn(slot, second)
         return slot + 1 + (self._cells if arrival.groups[0] == WARMUP else 0)
 
+    def _turn(self, slot: int, second: int) -> None:
+        """Give a slot of the past to this second; one that belongs to a later second stays with it."""
+        if self._q[slot] > second + 1:
+            self._q[MISSED_AT] += 1
+        else:
+            self._q[slot : slot + self._width] = memoryview(bytes(self._width * WORD)).cast("q")
+            self._q[slot] = second + 1
+
     def _outcome(self, outcome: str) -> int:
-        place = self._outcomes.get(outcome)
-        if place is None:
-            place = min(len(self._outcomes), OUTCOMES - 1)
-            self._outcomes[outcome] = place
-            name = outcome if place < OUTCOMES - 1 else OTHER
-            at = (NAMES_AT * WORD) + place * NAME_BYTES
-            self._map[at : at + NAME_BYTES] = name.encode()[:NAME_BYTES].ljust(NAME_BYTES, b"\0")
-            self._q[NAMES_USED_AT] = place + 1
+        """The place of an outcome that is new here."""
+        place = min(len(self._outcomes), OUTCOMES - 1)
+        self._outcomes[outcome] = place
+        name = outcome if place < OUTCOMES - 1 else OTHER
+        at = (NAMES_AT * WORD) + place * NAME_BYTES
+        self._map[at : at + NAME_BYTES] = name.encode()[:NAME_BYTES].ljust(NAME_BYTES, b"\0")
+        self._q[NAMES_USED_AT] = place + 1
         return place
 
 

@@ -4,10 +4,10 @@ from collections.abc import Callable, Mapping
 
 from workers.engine.allow import parse_allow_list
 from workers.engine.arrival import NS
-from workers.engine.client import Client
 from workers.engine.endpoint import endpoint_of, header_block
 from workers.engine.sender import no_answer
-from workers.protocols.contract import Answer, TargetProtocol
+from workers.engine.transport import open_transport
+from workers.protocols.contract import Answer, TargetProtocol, settled
 
 EVERYWHERE = ("0.0.0.0/0", "::/0")
 """Whoever types `locust --host URL` has chosen the target; a worker's allow-list is not asked."""
@@ -22,7 +22,7 @@ class PlainTarget:
         endpoint = endpoint_of(url, allow=parse_allow_list(EVERYWHERE))
         self._protocol = protocol
         self._block = header_block(endpoint, {})
-        self._client = Client(endpoint, timeout_s, max_connections=1)
+        self._client = open_transport(protocol, endpoint, timeout_s=timeout_s, max_connections=1)
 
     def send(self, row: Mapping[str, object], *, name: str, fire: Callable[..., object]) -> Answer:
         """Send a row's request, read the answer, and tell Locust's `events.request`."""
@@ -32,8 +32,10 @@ class PlainTarget:
             answer = no_answer(exchange.error, exchange.text)
         elif request.stream:
             answer, _ = self._protocol.parse_stream(exchange.status, exchange.headers, exchange.pieces)
+            answer = settled(answer, request, truncated=exchange.truncated)
         else:
             answer = self._protocol.parse(exchange.status, exchange.headers, exchange.body)
+            answer = settled(answer, request, truncated=False)
         size_bytes = len(exchange.body) or sum(len(piece) for _, piece in exchange.pieces)
         fire(
             request_type=request.method,

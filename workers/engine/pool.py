@@ -13,7 +13,7 @@ from gevent import get_hub, getcurrent
 from gevent.event import Event
 
 from workers.engine.arrival import Arrival
-from workers.engine.book import Book
+from workers.engine.book import Ledger
 from workers.engine.breath import breathe
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class Pool:
         self,
         *,
         crowd: "Crowd",
-        book: Book,
+        book: Ledger,
         send: Callable[[Arrival], None],
         cap: int,
         timeout_s: float,
@@ -78,7 +78,10 @@ class Pool:
         if self._idle:
             user = self._idle.pop()
             self._book.handed(arrival, following=arrival.index + self._of)
-            self._hub.loop.run_callback(user.switch, arrival)
+            if getcurrent() is self._hub:
+                user.switch(arrival)  # comes back as soon as the user has to wait
+            else:
+                self._hub.loop.run_callback(user.switch, arrival)
         else:
             self.expire()
             self._line.append(arrival)

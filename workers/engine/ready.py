@@ -54,7 +54,14 @@ def _is_yes(exchange: Exchange, *, path: str) -> bool:
     """Whether the page is there and says ready; one that wants credentials (401, 403) has no more to say."""
     if exchange.error or exchange.status >= 500 or exchange.status in _UNKNOWN_PAGE:
         return False
+    if _is_loading(exchange):
+        return False
     return exchange.status != 400 or not path.partition("?")[0].endswith(_V2_READY)
+
+
+def _is_loading(exchange: Exchange) -> bool:
+    """Whether TensorFlow Serving lists versions of the model, and none of them can answer yet."""
+    return b'"model_version_status"' in exchange.body and b'"AVAILABLE"' not in exchange.body
 
 
 def _reason(exchange: Exchange, *, path: str) -> str | None:
@@ -63,4 +70,6 @@ def _reason(exchange: Exchange, *, path: str) -> str | None:
         return f"connected, but {exchange.text} to GET {path}"
     if exchange.error or exchange.status in _UNKNOWN_PAGE:
         return None
+    if _is_loading(exchange):
+        return f"not ready: no version is AVAILABLE at {path}"
     return f"not ready: {exchange.status} at {path}"

@@ -1,56 +1,78 @@
 """Collects what requests measured, by second of intended time and group, until the next snapshot.
 
-Values are appended to plain lists as requests end and bucketed with numpy once a second: 0.1 µs a value.
+Values are appended to flat arrays as requests end and bucketed with numpy once a second: 0.1 µs a value.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
-from workers.contract.bounds import Bound, BoundCount
-from workers.contract.sketch import SketchWire, sketch_of, to_wire
-from workers.contract.snapshot import Cell, ErrorExample
+from workers.contract.bounds import Bound
+from workers.contract.snapshot import JUDGED, OUTCOME_GROUP, OWN_DELAY, Cell, ErrorExample
 from workers.engine.breath import breathe
-from workers.engine.measure import OK, Measured, count
+from workers.engine.cells import Counted, RawCell
+from workers.engine.measure import OK, Measured, Times, count, count_plain, least_bound_ns
 
 EXAMPLES_AN_OUTCOME = 5
 EXAMPLE_CHARS = 300
-Counted = list[tuple[int, int, int]]
-
-
-class _Cell:
-    """Raw deltas of one second and group."""
-
-    __slots__ = ("bounds", "input_tokens", "outcomes", "output_tokens", "series", "without_tokens")
-
-    def __init__(self, bounds: int) -> None:
-        self.outcomes: dict[str, int] = {}
-        self.bounds = [[0, 0, 0] for _ in range(bounds)]
-        self.series: dict[str, list[float]] = {
-            name: []
-            for name in (
-                "latency", "service_time", "wait", "connect", "lag", "latency_failed",
-                "ttft", "ttft_sent", "ttfot", "tpot", "itl",
-            )
-        }  # fmt: skip
-        self.input_tokens = 0
-        self.output_tokens = 0
-        self.without_tokens = 0
+NO_TOKENS = (None, None)
+MOST_WAYS = 20
+"""Outcomes of failed requests that have times of their own: a target can answer with any status."""
 
 
 class Recorder:
     """Where ended requests are counted; `drain` hands over and forgets."""
 
-    __slots__ = ("_bounds", "_cells", "_examples", "_ids", "dropped")
+    __slots__ = (
+        "_bounds", "_cells", "_examples", "_fine", "_ids", "_least_latency_ns", "_least_service_ns",
+        "_least_wait_ns", "_ways", "dropped",
+    )  # fmt: skip
 
     def __init__(self, bounds: Sequence[Bound]) -> None:
         self._bounds = tuple(bounds)
         self._ids = [bound.id for bound in bounds]
-        self._cells: dict[tuple[int, str], _Cell] = {}
+        self._fine: Counted = tuple(count_plain(bounds, (0, 0, 0, 0, 0, 0)))
+        self._least_latency_ns = least_bound_ns(bounds, "latency")
+        self._least_service_ns = least_bound_ns(bounds, "service_time")
+        self._least_wait_ns = least_bound_ns(bounds, "wait")
+        self._cells: dict[tuple[int, str], RawCell] = {}
         self._examples: dict[str, list[ErrorExample]] = {}
+        self._ways: set[str] = set()
         self.dropped = 0
 
     def counted(self, sample: Measured) -> Counted:
         """What a request that ended ok, failed or target-unsent adds to each bound."""
         return [count(bound, sample) for bound in self._bounds]
+
+    def counted_plain(self, times: Times) -> Counted:
+        """The same of an ok request without the times of a stream; most of them break no limit."""
+        if (
+            times[0] < self._least_latency_ns
+            and times[1] < self._least_service_ns
+            and times[2] < self._least_wait_ns
+        ):
+            return self._fine
+        return count_plain(self._bounds, times)
+
+    def ended_plain(
+        self,
+        second: int,
+        groups: Sequence[str],
+        *,
+        times: Times,
+        counted: Counted,
+        tokens: tuple[int | None, int | None],
+    ) -> None:
+        """Count an ok request that was sent and has no times of a stream."""
+        for group in groups:
+            cell = self._cells.get((second, group)) or self._cell(second, group)
+            cell.plain.extend(times)
+            if counted is self._fine:
+                cell.fine += 1
+            else:
+                cell.add(counted)
+            if tokens == NO_TOKENS:
+                cell.without_tokens += 1
+            else:
+                cell.add_tokens(*tokens)
 
     def ended(
         self,
@@ -66,17 +88,28 @@ class Recorder:
         for group in groups:
             cell = self._cell(second, group)
             cell.outcomes[sample.outcome] = cell.outcomes.get(sample.outcome, 0) + 1
-            for sums, (n, over, less) in zip(cell.bounds, counted, strict=True):
-                sums[0] += n
-                sums[1] += over
-                sums[2] += less
+            cell.add(counted)
             if sent:
                 cell.series["lag"].append(sample.lag)
                 cell.series["connect"].append(sample.connect)
+                cell.series[OWN_DELAY].append(sample.own_delay)
             if sample.outcome == OK:
-                _append_ok(cell, sample, tokens)
+                cell.add_ok(sample)
+                cell.add_tokens(*tokens)
             else:
                 cell.series["latency_failed"].append(sample.latency)
+        if sample.outcome != OK and groups[0] == JUDGED:
+            self._failed(second, sample)
+
+    def _failed(self, second: int, sample: Measured) -> None:
+        """Keep how long it took once more, by how it failed; of very many ways only the first ones."""
+        if sample.outcome not in self._ways:
+            if len(self._ways) >= MOST_WAYS:
+                return
+            self._ways.add(sample.outcome)
+        cell = self._cell(second, OUTCOME_GROUP + sample.outcome)
+        cell.outcomes[sample.outcome] = cell.outcomes.get(sample.outcome, 0) + 1
+        cell.series["latency_failed"].append(sample.latency)
 
     def given_up(
         self, second: int, groups: Sequence[str], outcome: str, counted: Counted | None = None
@@ -85,10 +118,8 @@ class Recorder:
         for group in groups:
             cell = self._cell(second, group)
             cell.outcomes[outcome] = cell.outcomes.get(outcome, 0) + 1
-            for sums, (n, over, less) in zip(cell.bounds, counted or (), strict=False):
-                sums[0] += n
-                sums[1] += over
-                sums[2] += less
+            if counted is not None:
+                cell.add(counted)
 
     def example(self, outcome: str, text: str, *, request_id: str, intended_s: float) -> None:
         """Keep a failed request's reason, if it is among the first few different ones of its outcome."""
@@ -101,12 +132,17 @@ class Recorder:
             return
         kept.append(ErrorExample(outcome, text, request_id, intended_s))
 
+    def newest(self, outcome: str) -> str:
+        """Id of the request that was kept last as an example of an outcome, "" where there is none."""
+        kept = self._examples.get(outcome)
+        return kept[-1].request_id if kept else ""
+
     def drain(self) -> list[Cell]:
         """All cells since the last call; lets others run after each, so that bucketing adds no lag."""
         cells, self._cells = self._cells, {}
         ready = []
         for (second, group), cell in cells.items():
-            ready.append(self._bucketed(second, group, cell))
+            ready.append(cell.bucketed(second, group, ids=self._ids, fine=self._fine))
             breathe()
         return ready
 
@@ -115,48 +151,8 @@ class Recorder:
         examples, self._examples = self._examples, {}
         return [example for kept in examples.values() for example in kept]
 
-    def _cell(self, second: int, group: str) -> _Cell:
+    def _cell(self, second: int, group: str) -> RawCell:
         cell = self._cells.get((second, group))
         if cell is None:
-            cell = self._cells[second, group] = _Cell(len(self._bounds))
+            cell = self._cells[second, group] = RawCell(len(self._bounds))
         return cell
-
-    def _bucketed(self, second: int, group: str, cell: _Cell) -> Cell:
-        bounds = {
-            name: BoundCount(*sums) for name, sums in zip(self._ids, cell.bounds, strict=True) if sums[0]
-        }
-        return Cell(
-            second,
-            group,
-            cell.outcomes,
-            bounds,
-            dict(_sketches(cell)),
-            cell.input_tokens,
-            cell.output_tokens,
-            cell.without_tokens,
-        )
-
-
-def _append_ok(cell: _Cell, sample: Measured, tokens: tuple[int | None, int | None]) -> None:
-    series = cell.series
-    series["latency"].append(sample.latency)
-    series["service_time"].append(sample.service_time)
-    series["wait"].append(sample.wait)
-    if sample.ttft is not None and sample.ttft_sent is not None:
-        series["ttft"].append(sample.ttft)
-        series["ttft_sent"].append(sample.ttft_sent)
-        series["itl"].extend(sample.itl)
-    if sample.ttfot is not None:
-        series["ttfot"].append(sample.ttfot)
-    if sample.tpot is not None:
-        series["tpot"].append(sample.tpot)
-    given, made = tokens
-    cell.input_tokens += given or 0
-    cell.output_tokens += made or 0
-    cell.without_tokens += made is None
-
-
-def _sketches(cell: _Cell) -> Iterator[tuple[str, SketchWire]]:
-    for name, values in cell.series.items():
-        if values:
-            yield name, to_wire(sketch_of(values))

@@ -14,8 +14,10 @@ from workers.contract.spec import ShardTask
 from workers.engine import wire
 from workers.engine.book import NS, Book
 from workers.engine.markfile import MarkFile
+from workers.engine.observers import Observers
 from workers.engine.pipes import Words
 from workers.engine.probe import Probe
+from workers.engine.room import Room
 
 FIRST_NS = 150_000_000
 """A snapshot is taken this long after each whole second of the phase, plus up to SPREAD_NS by shard."""
@@ -29,8 +31,8 @@ class Reporter:
     """Takes snapshots; `cases` gives those judged since it was last asked, `warnings` are emptied."""
 
     __slots__ = (
-        "_book", "_busy_s", "_cases", "_lock", "_marks", "_offset_s", "_probe", "_started_told", "_stopped",
-        "_task", "_wall_s", "_words", "seq", "warnings",
+        "_book", "_busy_s", "_cases", "_lock", "_marks", "_observers", "_offset_s", "_probe", "_room",
+        "_started_told", "_stopped", "_task", "_wall_s", "_words", "seq", "warnings",
     )  # fmt: skip
 
     def __init__(
@@ -43,10 +45,12 @@ class Reporter:
         words: Words,
         offset_s: float,
         cases: Callable[[], list[contract.CaseResult]],
+        observers: Observers,
     ) -> None:
         self._task = task
         self._book = book
         self._probe = probe
+        self._observers = observers
         self._marks = marks
         self._words = words
         self._offset_s = offset_s
@@ -58,6 +62,7 @@ class Reporter:
         self.seq = 0
         self._cases = cases
         self.warnings: list[str] = []
+        self._room = Room()
 
     def start(self) -> gevent.Greenlet:
         """Take one a second from the phase's start on, until `finish`."""
@@ -80,7 +85,8 @@ class Reporter:
                 self._take(final=False)
             elif not self.warnings:
                 self.warnings.append("the worker did not read for a while: snapshots were merged")
-            gc.collect(1 if second % DEEP_EVERY == 0 else 0)
+            if second % DEEP_EVERY == 0:
+                gc.collect(1)
 
     def _take(self, *, final: bool) -> None:
         with self._lock:
@@ -94,7 +100,9 @@ class Reporter:
         book = self._book
         running, completions = book.drain_seconds()
         sent, book.sent_since = book.sent_since, 0
+        retries, sessions = book.drain_behaviour(sent)
         lates = self._probe.drain()
+        sampled, sample_warnings = self._observers.sampled()
         return Snapshot(
             activity=self._task.activity,
             shard=self._task.shard,
@@ -111,9 +119,13 @@ class Reporter:
             busy_share=self._busy_share(),
             start_lag_s=self._start_lag(),
             cases=self._cases(),
-            examples=book.recorder.drain_examples(),
-            warnings=self._take_warnings(),
+            examples=self._observers.illustrated(book.recorder.drain_examples()),
+            warnings=[*self._take_warnings(), *sample_warnings],
             final=final,
+            slowest=self._observers.slowest(),
+            sampled=sampled,
+            retries=retries,
+            sessions=sessions,
         )
 
     def _busy_share(self) -> float:
@@ -129,7 +141,9 @@ class Reporter:
         return self._book.start_lag_s
 
     def _take_warnings(self) -> list[str]:
-        warnings, self.warnings = self.warnings, []
+        warnings, self.warnings = [*self.warnings, *self._room.warnings()], []
+        warnings += self._book.warnings
+        self._book.warnings = []
         dropped, self._book.recorder.dropped = self._book.recorder.dropped, 0
         if dropped:
             warnings.append(f"{dropped} more failed requests had other reasons than those shown")

@@ -13,6 +13,12 @@ from geventhttpclient._parser import HTTPParseError, HTTPResponseParser
 MAX_HEAD_BYTES = 256 * 1024
 """Status line and headers, interim answers included; servers refuse far less of a client."""
 
+_HTTP2_FRAMES = (b"\4", b"\7")
+"""SETTINGS and GOAWAY, what a server of HTTP/2 begins with. Source: RFC 9113, sections 3.4 and 6."""
+
+_TLS_RECORDS = (b"\x15", b"\x16")
+"""Alert and handshake. Source: RFC 8446, section 5.1."""
+
 _IGNORE: Callable[[Any], None] = deque[Any](maxlen=0).append
 """The cheapest callable that takes one argument, keeps nothing and returns None."""
 
@@ -66,7 +72,8 @@ class Response(
             self.feed(data)
         except (HTTPParseError, BrokenAnswerError) as error:
             if not self.complete:
-                raise BrokenAnswerError(_words(error)) from None
+                spoken = "" if self.headers_complete else _spoken(self._head)
+                raise BrokenAnswerError(spoken or _words(error)) from None
             self.keep = False
         if not self.headers_complete and len(self._head) > MAX_HEAD_BYTES:
             raise BrokenAnswerError(f"headers over {MAX_HEAD_BYTES // 1024} KiB")
@@ -97,6 +104,15 @@ class Response(
         if self.status:
             self.complete = True
             self.keep = self.should_keep_alive()
+
+
+def _spoken(data: bytes) -> str:
+    """Which other protocol these first bytes are; empty where none is known."""
+    if data[3:4] in _HTTP2_FRAMES and data[5:9] == b"\0\0\0\0" and data[:2] == b"\0\0":
+        return "it is HTTP/2: a gRPC port? Say protocol kserve-v2-grpc, or the port of its REST API"
+    if data[:1] in _TLS_RECORDS and data[1:2] == b"\x03":
+        return "it is TLS: say https:// in the target's url"
+    return ""
 
 
 def _words(error: Exception) -> str:

@@ -9,13 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from workers.contract.errors import DataError
-from workers.contract.tables import Form, read_table
+from workers.contract.tables import MAX_LINE_BYTES, Form, read_table
 
 MAX_ROWS = 20_000_000
 """Lines indexed at 24 bytes each: 480 MB; a larger file is split between activities."""
-
-MAX_LINE_BYTES = 16 * 1024 * 1024
-"""One row; a longer line is a file without line ends."""
 
 MAX_TABLE_BYTES = 256 * 1024 * 1024
 """A Parquet or CSV file is held as JSON rows, because its row groups cannot be read one row at a time."""
@@ -91,7 +88,7 @@ class TableFile:
         size_bytes = 0
         for number, row in enumerate(read_table(Path(path), name=name, form=form), start=1):
             if isinstance(row, ValueError):
-                raise DataError(f"{name}:{number}: {row}")
+                raise DataError(f"{name}:row {number}: {row}")
             self._rows.append(msgspec.json.encode(row))
             size_bytes += len(self._rows[-1])
             if size_bytes > MAX_TABLE_BYTES:
@@ -104,8 +101,8 @@ class TableFile:
         return self._rows[place]
 
     def where(self, place: int) -> str:
-        """File and line, for a message."""
-        return f"{self._name}:{place + 1}"
+        """File and row, for a message."""
+        return f"{self._name}:row {place + 1}"
 
     def close(self) -> None:
         """Give the file back."""

@@ -1,24 +1,24 @@
 """Sends one arrival through the client and books what came of it: here a request's trouble ends."""
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from hashlib import sha256
 
 from workers.contract.names import ID_HEADER
 from workers.contract.snapshot import UNSENT_GENERATOR
 from workers.contract.spec import ShardTask
 from workers.engine.arrival import NS, Arrival
 from workers.engine.book import Book
-from workers.engine.client import Client
 from workers.engine.exchange import Exchange
 from workers.engine.fence import Fence
-from workers.engine.measure import OK, Measured, gaps_s, lag_ns, tpot_s
+from workers.engine.measure import OK, Measured, decode_s, gaps_s, lag_ns, per_token_s, tpot_s
 from workers.engine.probe import Probe
+from workers.engine.transport import Transport
 from workers.engine.witness import Asked, Witness
-from workers.protocols.contract import NO_TIMING, Answer, Request, TargetProtocol, Timing
+from workers.protocols.contract import NO_TIMING, Answer, Request, TargetProtocol, Timing, settled
 
-FLAG_SAMPLED = b"01"
+FLAG_SAMPLED = "01"
 NEVER_SENT = frozenset({"unauthorised", "exhausted"})
 """Errors of an exchange that put nothing on the wire: such an arrival is booked by `ask` itself."""
 
@@ -28,7 +28,7 @@ class Sender:
     """Everything that sending needs; `block` holds the header lines that all requests share."""
 
     task: ShardTask
-    client: Client
+    client: Transport
     protocol: TargetProtocol
     fence: Fence
     book: Book
@@ -47,11 +47,12 @@ class Sender:
 
     def ask(self, arrival: Arrival, request: Request) -> Asked:
         """One try on the wire, not booked yet; what could not or might not be sent is booked as such."""
-        name = f"{self.task.activity}/{arrival.index}/{self.task.number}"
-        arrival.request_id = name
+        task = self.task
+        arrival.request_id = name = f"{task.activity}/{arrival.index}/{task.number}"
         exchange = self.client.send(
             request,
-            self.block + id_lines(name, campaign=self.task.campaign, id_header=self.id_header),
+            self.block,
+            own_lines=id_lines(name, campaign=task.campaign, id_header=self.id_header),
             authorised=partial(self._authorised, arrival),
             on_sent=partial(self.book.left, arrival),
         )
@@ -80,19 +81,24 @@ class Sender:
         if exchange.error:
             return no_answer(exchange.error, exchange.text), NO_TIMING
         if request.stream:
-            return self.protocol.parse_stream(exchange.status, exchange.headers, exchange.pieces)
-        return self.protocol.parse(exchange.status, exchange.headers, exchange.body), NO_TIMING
+            answer, timing = self.protocol.parse_stream(exchange.status, exchange.headers, exchange.pieces)
+            return settled(answer, request, truncated=exchange.truncated), timing
+        answer = self.protocol.parse(exchange.status, exchange.headers, exchange.body)
+        return settled(answer, request, truncated=False), NO_TIMING
 
     def book_answer(self, arrival: Arrival, request: Request, asked: Asked) -> None:
         """Count a request that is over, by its last try; tell Locust's listeners and the witness."""
         exchange, answer = asked.exchange, asked.answer
         late_ns = self.probe.late_ns(exchange.last_ns)
-        sample = measured(arrival, exchange, answer=answer, timing=asked.timing, late_ns=late_ns)
         tokens = (answer.input_tokens, answer.output_tokens)
+        fire = self.listener()
+        if fire is None and self._is_plain(arrival, asked):
+            self.book.ended_plain(arrival, exchange, late_ns=late_ns, tokens=tokens)
+            return
+        sample = measured(arrival, exchange, answer=answer, timing=asked.timing, late_ns=late_ns)
         self.book.ended(arrival, sample, at_ns=exchange.last_ns, tokens=tokens)
         if not answer.ok:
             self._example(arrival, answer.kind, answer.why)
-        fire = self.listener()
         if fire is not None:
             fire(
                 request_type="POST",
@@ -104,6 +110,15 @@ class Sender:
             )
         if self.witness is not None:
             self.witness.saw(arrival, request, asked=asked, sample=sample)
+
+    def _is_plain(self, arrival: Arrival, asked: Asked) -> bool:
+        """Whether it is like most: ok, without the times of a stream, and nobody wants to look at it."""
+        if not asked.answer.ok or asked.timing.output_times_ns or not arrival.sent_ns:
+            return False
+        if asked.timing.first_non_reasoning_ns is not None or not asked.exchange.sent_ns:
+            return False
+        witness = self.witness
+        return witness is None or (asked.exchange.last_ns - arrival.intended_ns) / NS <= witness.floor_s
 
     def _example(self, arrival: Arrival, outcome: str, text: str) -> None:
         self.book.recorder.example(
@@ -136,14 +151,16 @@ def measured(
         tpot=tpot_s(outputs, answer.output_tokens),
         itl=gaps_s(outputs),
         own_delay=(max(lag, 0) + late_ns) / NS,
+        decode=decode_s(outputs, answer.output_tokens, last_ns=last_ns),
+        per_token=per_token_s(outputs, answer.output_tokens, sent_ns=sent_ns, last_ns=last_ns),
     )
 
 
 def id_lines(name: str, *, campaign: str, id_header: bool) -> bytes:
     """Header lines that tell this request from others: its id, and a W3C trace context made of it."""
-    digest = hashlib.sha256(f"{campaign}/{name}".encode()).hexdigest()
-    trace = b"traceparent: 00-%b-%b-%b\r\n" % (digest[:32].encode(), digest[32:48].encode(), FLAG_SAMPLED)
-    return b"%b: %b\r\n%b" % (ID_HEADER.encode(), name.encode(), trace) if id_header else trace
+    digest = sha256(f"{campaign}/{name}".encode()).hexdigest()
+    trace = f"traceparent: 00-{digest[:32]}-{digest[32:48]}-{FLAG_SAMPLED}\r\n"
+    return f"{ID_HEADER}: {name}\r\n{trace}".encode() if id_header else trace.encode()
 
 
 def no_answer(outcome: str, why: str) -> Answer:

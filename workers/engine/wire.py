@@ -18,6 +18,16 @@ MAX_FRAME_BYTES = 64 * 1024 * 1024
 """A larger frame is a broken pipe, not a message."""
 
 
+class Seen(msgspec.Struct, frozen=True):
+    """What single requests need that are told of. `secrets`: values that must not be seen in what is told.
+
+    `spool`: path of the samples' files without their number; "" where none are written.
+    """
+
+    secrets: tuple[str, ...] = ()
+    spool: str = ""
+
+
 class Prepare(msgspec.Struct, frozen=True, tag="prepare"):
     """Get ready for an attempt.
 
@@ -34,6 +44,7 @@ class Prepare(msgspec.Struct, frozen=True, tag="prepare"):
     headers: dict[str, str]
     allow_targets: tuple[str, ...]
     watermark: str
+    seen: Seen = Seen()
 
 
 class Begin(msgspec.Struct, frozen=True, tag="begin"):

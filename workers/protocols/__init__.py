@@ -9,10 +9,10 @@ from typing import Final
 TABLE: Final[Mapping[str, str]] = {
     "openai-chat": "openai_chat:OpenAIChat",
     "json-http": "json_http:JsonHttp",
-    "openai-completions": "reserved:OpenAICompletions",
-    "openai-embeddings": "reserved:OpenAIEmbeddings",
-    "kserve-v2": "reserved:KServeV2",
-    "kserve-v2-grpc": "reserved:KServeV2Grpc",
-    "triton-generate": "reserved:TritonGenerate",
-    "tf-serving": "reserved:TFServing",
+    "openai-completions": "openai_completions:OpenAICompletions",
+    "openai-embeddings": "openai_embeddings:OpenAIEmbeddings",
+    "kserve-v2": "kserve_v2:KServeV2",
+    "kserve-v2-grpc": "kserve_v2_grpc:KServeV2Grpc",
+    "triton-generate": "triton_generate:TritonGenerate",
+    "tf-serving": "tf_serving:TFServing",
 }

@@ -23,13 +23,20 @@ MAX_WHY = 300
 
 
 class Request(msgspec.Struct, frozen=True):
-    """What the engine sends. `path` begins with / and holds the URL's own path and query."""
+    """What the engine sends. `path` begins with / and holds the URL's own path and query.
+
+    `results`: how many results its answer must hold at least (embeddings, predictions, outputs asked for);
+    None where that is not known. `ends_with_http`: its stream has no end mark of its own, so that only the
+    orderly end of the HTTP body makes it complete.
+    """
 
     method: str
     path: str
     body: bytes
     headers: tuple[tuple[str, str], ...]
     stream: bool
+    results: int | None = None
+    ends_with_http: bool = False
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -37,7 +44,8 @@ class Answer(msgspec.Struct, frozen=True):
 
     `fields` are those that a golden set may expect. `output_tokens` and `input_tokens` are the server's own
     count, None where it gave none (or all zeros). `kind` is METRICS.md's outcome as far as the bytes tell it:
-    ok, incomplete, invalid, or `http_404`. `why` is empty where ok.
+    ok, incomplete, invalid, or `http_404`. `why` is empty where ok. `results`: how many results it holds,
+    None where that is not counted.
     """
 
     fields: dict[str, object]
@@ -46,6 +54,7 @@ class Answer(msgspec.Struct, frozen=True):
     ok: bool
     kind: str
     why: str = ""
+    results: int | None = None
 
 
 class Timing(msgspec.Struct, frozen=True):
@@ -78,6 +87,24 @@ class TargetProtocol(Protocol):
 
     def parse_stream(self, status: int, headers: Headers, chunks: Pieces) -> tuple[Answer, Timing]:
         """Read a streamed answer after its last byte; never raises for what a target sent."""
+
+
+def settled(answer: Answer, request: Request, *, truncated: bool) -> Answer:
+    """The answer as its request has it: with fewer results than asked for it is invalid.
+
+    More are no fault: mlserver sends all outputs of a model whichever were asked for.
+
+    `truncated`: the connection ended in order before the stream's HTTP end, which leaves a stream incomplete
+    that has no other end.
+    """
+    if not answer.ok:
+        return answer
+    if truncated and request.ends_with_http:
+        return failed("incomplete", "the connection ended before the stream did", answer.fields)
+    if request.results is not None and (answer.results or 0) < request.results:
+        why = f"{request.results} results were asked for, {answer.results or 0} came"
+        return failed("invalid", why, answer.fields)
+    return answer
 
 
 def bounded(text: str, *, limit: int = MAX_WHY) -> str:

@@ -60,7 +60,7 @@ class JsonHttp:
     def parse(self, status: int, headers: Headers, body: bytes) -> Answer:
         """Read an answer: a 2xx must hold JSON, or nothing at all."""
         if not 200 <= status < 300:
-            return http_failure(status, body, keep=self._keep_bodies)
+            return http_failure(status, body, keep=self._keep_bodies, headers=headers)
         fields: dict[str, object] = {"status": status}
         if self._keep_bodies:
             fields["text"] = body.decode("utf-8", "replace")

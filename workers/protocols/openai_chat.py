@@ -3,14 +3,12 @@
 Fields of an answer: content, reasoning, finish_reason, tool_calls, status; for regression also json and text.
 """
 
-from contextlib import suppress
 from typing import ClassVar
 
 import msgspec
 
 from workers.contract.errors import ProtocolError
-from workers.contract.json_text import decode
-from workers.protocols.bodies import http_failure, is_html, is_json
+from workers.protocols.bodies import head_of, is_html, is_json, joined
 from workers.protocols.contract import (
     NO_TIMING,
     Answer,
@@ -22,18 +20,10 @@ from workers.protocols.contract import (
     bounded,
     failed,
 )
-from workers.protocols.openai_stream import Stream, read_stream
-from workers.protocols.openai_wire import (
-    Message,
-    decoder,
-    error_text,
-    text_of,
-    tool_call_field,
-    usage_of,
-)
+from workers.protocols.openai_body import defaults_of, encoded, header_lines, read_whole
+from workers.protocols.openai_stream import outcome_of, read_stream, take_deltas
+from workers.protocols.openai_wire import Message, text_of, tool_call_field, usage_of
 from workers.protocols.urls import join_path, openai_paths
-
-_JSON_HEADER = ("content-type", "application/json")
 
 
 class ChatOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -58,13 +48,9 @@ class OpenAIChat:
         self._stream = options.stream
         self._keep_bodies = for_regression
         self._path = join_path(options.url, "/v1/chat/completions")
-        fixed: dict[str, object] = {"temperature": 0, "seed": seed} if for_regression else {}
-        self._defaults = {**fixed, **options.extra_body}
+        self._defaults = defaults_of(options.extra_body, seed=seed, for_regression=for_regression)
         self._model = options.model
-        self._headers = (
-            _JSON_HEADER,
-            ("accept", "text/event-stream" if options.stream else "application/json"),
-        )
+        self._headers = header_lines(stream=options.stream)
 
     def build(self, row: Row) -> Request:
         """A request from a body with `messages`, or from `{"prompt": text}`, short for one user message.
@@ -78,25 +64,15 @@ class OpenAIChat:
             if not isinstance(prompt, str):
                 raise ProtocolError(_no_messages(row))
             body["messages"] = [{"role": "user", "content": prompt}]
-        body["model"] = self._model
-        body["stream"] = self._stream
-        _ask_for_usage(body, self._stream)
-        return Request("POST", self._path, msgspec.json.encode(body), self._headers, self._stream)
+        data = encoded(body, model=self._model, stream=self._stream)
+        return Request("POST", self._path, data, self._headers, self._stream)
 
     def parse(self, status: int, headers: Headers, body: bytes) -> Answer:
         """Read a whole answer."""
-        if not 200 <= status < 300:
-            return http_failure(status, body, keep=self._keep_bodies)
-        fields = self._base_fields(status, body)
-        if is_html(headers, body):
-            return failed("invalid", "answered HTML, not JSON", fields)
-        try:
-            chunk = decoder.decode(body)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            return failed("invalid", f"the body is no chat answer: {error}", fields)
-        problem = error_text(chunk)
-        if problem:
-            return failed("invalid", f"status {status} with an error inside: {problem}", fields)
+        found = read_whole(status, headers, body, keep=self._keep_bodies)
+        if isinstance(found, Answer):
+            return found
+        fields, chunk = found
         message = chunk.choices[0].message if chunk.choices else None
         if message is None or chunk.choices is None:
             return failed("invalid", "the body has no choices[0].message", fields)
@@ -106,9 +82,10 @@ class OpenAIChat:
 
     def parse_stream(self, status: int, headers: Headers, chunks: Pieces) -> tuple[Answer, Timing]:
         """Read a streamed answer after its last byte; a server that ignored `stream` has no timing."""
-        if not 200 <= status < 300 or is_html(headers, _head(chunks)) or is_json(headers, _head(chunks)):
-            return self.parse(status, headers, b"".join([piece for _, piece in chunks])), NO_TIMING
-        stream = read_stream(chunks)
+        head = head_of(chunks)
+        if not 200 <= status < 300 or is_html(headers, head) or is_json(headers, head):
+            return self.parse(status, headers, joined(chunks)), NO_TIMING
+        stream = read_stream(chunks, take_deltas)
         fields: dict[str, object] = {
             "status": status,
             "content": "".join(stream.content) or (None if stream.tool_calls else ""),
@@ -117,31 +94,12 @@ class OpenAIChat:
             "tool_calls": tool_call_field([call for _, call in sorted(stream.tool_calls.items())]),
         }
         if self._keep_bodies:
-            fields["text"] = b"".join([piece for _, piece in chunks]).decode("utf-8", "replace")
+            fields["text"] = joined(chunks).decode("utf-8", "replace")
             fields["json"] = _whole_body(fields)
         output, given = usage_of(stream.usage)
-        kind, why = _outcome(stream)
+        kind, why = outcome_of(stream)
         answer = Answer(fields, output, given, not why, kind, bounded(why))
         return answer, stream.timing
-
-    def _base_fields(self, status: int, body: bytes) -> dict[str, object]:
-        fields: dict[str, object] = {"status": status}
-        if self._keep_bodies:
-            fields["text"] = body.decode("utf-8", "replace")
-            with suppress(ValueError):  # the reason stands in the answer's `why`
-                fields["json"] = decode(body)
-        return fields
-
-
-def _outcome(stream: Stream) -> tuple[str, str]:
-    """(outcome, why): an error or a stream without any choice is invalid; an early end is incomplete."""
-    if stream.error:
-        return "invalid", stream.error
-    if not stream.complete:
-        return "incomplete", "the stream ended without finish_reason or [DONE]"
-    if not stream.finish_reasons:
-        return "invalid", "the stream held no choice, only [DONE]"
-    return "ok", ""
 
 
 def _message_fields(message: Message, finish_reason: str | None) -> dict[str, object]:
@@ -158,23 +116,6 @@ def _whole_body(fields: dict[str, object]) -> dict[str, object]:
     """A stream put together as the body that the same request would have got without streaming."""
     message = {"role": "assistant", **{key: fields[key] for key in ("content", "reasoning", "tool_calls")}}
     return {"choices": [{"index": 0, "message": message, "finish_reason": fields["finish_reason"]}]}
-
-
-def _ask_for_usage(body: dict[str, object], stream: bool) -> None:  # noqa: FBT001  # a key of the body, not a mode
-    given = body.get("stream_options", {})
-    if not stream or given is None:
-        body.pop("stream_options", None)
-    elif isinstance(given, dict):
-        body["stream_options"] = {"include_usage": True, **given}
-
-
-def _head(chunks: Pieces) -> bytes:
-    """The first bytes that are not blank, enough to tell HTML, JSON and events apart."""
-    for _, piece in chunks:
-        text = piece.lstrip()
-        if text:
-            return text
-    return b""
 
 
 def _no_messages(row: Row) -> str:

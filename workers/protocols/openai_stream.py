@@ -1,10 +1,11 @@
-"""Fold the events of a chat stream into one answer and the times of its output.
+"""Fold the events of a stream of OpenAI's into one answer and the times of its output.
 
 METRICS.md section 1: a role-only, null or empty delta is no output; reasoning counts for the first output but
 not for the first that is not reasoning; EOF after a `finish_reason` is complete without [DONE]; a usage chunk
 may have no choices, be all zeros or be missing.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import msgspec
@@ -51,7 +52,11 @@ class Stream:
         return Timing(tuple(self.output_times_ns), self.first_non_reasoning_ns)
 
 
-def read_stream(chunks: Pieces) -> Stream:
+Take = Callable[[Stream, list[Choice], int], None]
+"""Adds one event's choices, which came at that time, to the stream."""
+
+
+def read_stream(chunks: Pieces, take: Take) -> Stream:
     """Read a whole stream; stops at [DONE], at an error event and at the first event that is no chunk."""
     stream = Stream()
     for number, (at_ns, data, kind) in enumerate(events(chunks), start=1):
@@ -64,7 +69,7 @@ def read_stream(chunks: Pieces) -> Stream:
             chunk = decoder.decode(data)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             text = data[:80].decode("utf-8", "replace")
-            stream.error = f"event {number} of the stream is no chat chunk ({error}): {text}"
+            stream.error = f"event {number} of the stream is no chunk ({error}): {text}"
             break
         stream.error = error_text(chunk)
         if kind == b"error" and not stream.error:
@@ -74,12 +79,39 @@ def read_stream(chunks: Pieces) -> Stream:
         if chunk.usage is not None and (chunk.usage.completion_tokens or chunk.usage.prompt_tokens):
             stream.usage = chunk.usage
         if chunk.choices:
-            _take_choices(stream, chunk.choices, at_ns)
+            take(stream, chunk.choices, at_ns)
     return stream
 
 
-def _take_choices(stream: Stream, choices: list[Choice], at_ns: int) -> None:
-    """Add one event's deltas; the event's time counts once however many of them hold output."""
+def outcome_of(stream: Stream) -> tuple[str, str]:
+    """(outcome, why): an error or a stream without any choice is invalid; an early end is incomplete."""
+    if stream.error:
+        return "invalid", stream.error
+    if not stream.complete:
+        return "incomplete", "the stream ended without finish_reason or [DONE]"
+    if not stream.finish_reasons:
+        return "invalid", "the stream held no choice, only [DONE]"
+    return "ok", ""
+
+
+def take_texts(stream: Stream, choices: list[Choice], at_ns: int) -> None:
+    """Add one event's texts of completions, as `take_deltas` does for chats."""
+    output = False
+    for choice in choices:
+        if choice.finish_reason or choice.index not in stream.finish_reasons:
+            stream.finish_reasons[choice.index] = choice.finish_reason or None
+        if choice.text:
+            output = True
+            if choice.index == 0:
+                stream.content.append(choice.text)
+    if output:
+        stream.output_times_ns.append(at_ns)
+        if stream.first_non_reasoning_ns is None:
+            stream.first_non_reasoning_ns = at_ns
+
+
+def take_deltas(stream: Stream, choices: list[Choice], at_ns: int) -> None:
+    """Add one event's deltas of chats; the event's time counts once however many of them hold output."""
     output = answered = False
     for choice in choices:
         index = choice.index

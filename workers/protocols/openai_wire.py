@@ -1,4 +1,4 @@
-"""The parts of OpenAI's chat answers that are read, streamed or whole; all else is skipped unread.
+"""The parts of OpenAI's generated answers that are read, streamed or whole; all else is skipped unread.
 
 Only fields named here are decoded, which is what keeps a stream of 64 chunks well under 300 µs.
 """
@@ -35,11 +35,12 @@ class Message(msgspec.Struct):
 
 
 class Choice(msgspec.Struct):
-    """One of the answers asked for; `delta` in a stream, `message` in a whole body."""
+    """One of the answers asked for: of a chat `delta` in a stream, `message` in a whole body; else `text`."""
 
     index: int = 0
     delta: Message | None = None
     message: Message | None = None
+    text: str | None = None
     finish_reason: str | None = None
 
 

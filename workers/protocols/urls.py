@@ -1,7 +1,7 @@
 """Where a protocol's requests go: its path joined to the target's URL, and the paths that tell readiness."""
 
 from typing import Protocol
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 
 class HasUrl(Protocol):
@@ -10,6 +10,18 @@ class HasUrl(Protocol):
     @property
     def url(self) -> str:
         """The target's URL as the campaign writes it."""
+
+
+class HasModel(HasUrl, Protocol):
+    """Options of a target whose URLs name its model."""
+
+    @property
+    def model(self) -> str:
+        """The model's name."""
+
+    @property
+    def version(self) -> str:
+        """The model's version; empty for the server's choice."""
 
 
 def join_path(url: str, tail: str) -> str:
@@ -25,6 +37,12 @@ def join_path(url: str, tail: str) -> str:
     if not parts.query:
         return path
     return f"{path}{'&' if '?' in path else '?'}{parts.query}"
+
+
+def model_path(model: str, version: str) -> str:
+    """`/models/MODEL[/versions/V]`, the form that V2, Triton and TensorFlow Serving share."""
+    path = f"/models/{quote(model, safe='')}"
+    return f"{path}/versions/{quote(version, safe='')}" if version else path
 
 
 def openai_paths(options: HasUrl) -> tuple[str, ...]:

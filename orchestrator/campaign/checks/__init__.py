@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from orchestrator.campaign.checks.chaos import check_chaos
+from orchestrator.campaign.checks.clients import check_clients
 from orchestrator.campaign.checks.expressions import check_expressions
 from orchestrator.campaign.checks.gameday import check_gameday
 from orchestrator.campaign.checks.phases import check_phases
@@ -18,6 +19,7 @@ def check(campaign: Campaign) -> Iterator[Finding]:
     yield from check_targets(campaign)
     yield from check_phases(campaign)
     yield from check_traffic(campaign)
+    yield from check_clients(campaign)
     yield from check_regression(campaign)
     yield from check_chaos(campaign)
     yield from check_expressions(campaign)

@@ -14,10 +14,16 @@ def peak_together_per_s(activities: Sequence[LoadActivity | SoakActivity]) -> fl
 
     Rates are linear between corners, so the highest sum stands at a corner, seen from one side of it.
     """
-    plans = [_pieces(one) for one in activities]
+    plans = [_of_all_turns(one) for one in activities]
     corners = sorted({at for plan in plans for start, end, _, _ in plan for at in (start, end)})
     sums = [sum(_rate(plan, at, after=after) for plan in plans) for at in corners for after in (True, False)]
     return max(sums, default=0.0)
+
+
+def _of_all_turns(activity: LoadActivity | SoakActivity) -> list[_Piece]:
+    """Rates of requests: at worst each conversation has all its turns, and they come as evenly."""
+    turns = 1 if activity.sessions is None else activity.sessions.turns
+    return [(start, end, low * turns, high * turns) for start, end, low, high in _pieces(activity)]
 
 
 def _pieces(activity: LoadActivity | SoakActivity) -> list[_Piece]:

@@ -19,6 +19,9 @@ from orchestrator.campaign.yaml_reader import Path
 from orchestrator.slo.expressions import Expression, Place
 from orchestrator.slo.names import GIVEN_TAGS
 
+TURN = "turn"
+OF_LOCUSTFILES = ("name", "method")
+
 
 @dataclass(frozen=True, slots=True)
 class Stand:
@@ -106,6 +109,16 @@ def _tag(stand: Stand, activity: Activity, tag: tuple[str, str]) -> Iterator[Fin
         known = stages if name == "stage" else list(getattr(activity, given[name], None) or ())
         if value not in known:
             yield Finding(stand.path, f"no request has {name}={value}", nearest(value, known))
+        return
+    sessions = getattr(activity, "sessions", None)
+    if name == TURN and sessions is not None:
+        if value not in [str(turn + 1) for turn in range(sessions.turns)]:
+            yield Finding(stand.path, f"no request has turn={value}", f"turns are 1 to {sessions.turns}")
+        return
+    if getattr(activity, "locustfile", None) is not None:
+        if name not in OF_LOCUSTFILES:
+            told = " and ".join(OF_LOCUSTFILES)
+            yield Finding(stand.path, f"requests of a locustfile have no tag {name!r}", f"they have {told}")
         return
     data = getattr(activity, "data", None)
     if isinstance(data, SyntheticData):

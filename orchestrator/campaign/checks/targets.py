@@ -15,7 +15,7 @@ from workers.protocols import TABLE
 # These belong to the HTTP client; a person's value would contradict what is sent.
 _OWN_HEADERS: Final = ("content-length", "host", "transfer-encoding")
 # Keys that only some protocols know; each protocol's Options lists the ones it does.
-_BY_PROTOCOL: Final = ("stream", "extra_body", "version", "path", "method", "body")
+_BY_PROTOCOL: Final = ("stream", "extra_body", "version", "path", "method", "body", "binary")
 
 
 def check_targets(campaign: Campaign) -> Iterator[Finding]:
@@ -60,6 +60,9 @@ def _target(path: Path, target: Target) -> Iterator[Finding]:
         return
     if kind.needs_model and target.model is None:
         yield Finding((*path, "model"), f"is missing (protocol {target.protocol} needs it)")
+    if target.demo is not None and getattr(kind, "transport", "") == "grpc":
+        hint = "give the url of a server that does; kserve-v2 asks the demo target the same"
+        yield Finding((*path, "demo"), "the demo target speaks no gRPC", hint)
     for key in _BY_PROTOCOL:
         if key in given and key not in kind.Options.__struct_fields__:
             yield Finding((*path, key), f"no key of protocol {target.protocol}", _who_has(key))

@@ -19,6 +19,7 @@ from orchestrator.campaign.models import (
 from orchestrator.campaign.units import percent_text
 from orchestrator.campaign.yaml_reader import Path
 from orchestrator.slo.names import TELEMETRY_SERIES
+from workers.contract.trace_formats import MAX_LENGTH
 
 # Which keys of `arrivals` belong to which process.
 _KEYS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
@@ -132,10 +133,12 @@ def _data(
     target = target_of(campaign, activity.target)
     if target is not None and not target.protocol.startswith("openai-"):
         yield Finding(where, f"made-up prompts need an openai target, {activity.target} is {target.protocol}")
-    for key in ("input_tokens", "output_tokens"):
+    for key in ("input_tokens", "output_tokens", "shared_prefix"):
         lengths = getattr(activity.data.synthetic, key)
         if isinstance(lengths, Lengths):
             yield from _lengths((*where, key), lengths)
+        if _longest(lengths) > MAX_LENGTH:
+            yield Finding((*where, key), f"is longer than {MAX_LENGTH:,}, the most of one prompt or answer")
 
 
 def _lengths(path: Path, lengths: Lengths) -> Iterator[Finding]:
@@ -144,6 +147,16 @@ def _lengths(path: Path, lengths: Lengths) -> Iterator[Finding]:
         yield Finding(path, f"needs exactly one of uniform, normal, lognormal, histogram, has {found}")
     if lengths.uniform is not None and lengths.uniform[0] > lengths.uniform[1]:
         yield Finding((*path, "uniform"), "the lower end stands first")
+
+
+def _longest(lengths: int | Lengths) -> float:
+    """The length that is asked for as such: of a distribution its upper end or its middle."""
+    if isinstance(lengths, int):
+        return lengths
+    asked = [*(lengths.uniform or ())]
+    asked += [int(lengths.normal.mean)] if lengths.normal is not None else []
+    asked += [int(lengths.lognormal.median)] if lengths.lognormal is not None else []
+    return max(asked, default=0)
 
 
 def _search(path: Path, activity: SearchActivity) -> Iterator[Finding]:

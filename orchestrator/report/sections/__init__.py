@@ -10,6 +10,8 @@ TABLE: Final[Mapping[str, str]] = {
     "verdict": "verdict:verdict",
     "objectives": "objectives:objectives",
     "phases": "phases:phases",
+    "clients": "clients:clients",
+    "requests": "requests:requests",
     "faults": "faults:faults",
     "regression": "regression:regression",
     "fleet": "fleet:fleet",

@@ -3,6 +3,7 @@
 from typing import Any
 
 from orchestrator.outcome import Outcome
+from orchestrator.report.aliases import how
 
 TERMS = (
     ("intended", "the arrival's time in the schedule; for a closed loop, the time of the send"),
@@ -26,7 +27,10 @@ TERMS = (
     ),
     (
         "unsent",
-        "never sent: by the target, after a wait beyond the timeout; by the generator, say by a lost shard",
+        (
+            "never sent: by the target, after a wait beyond the timeout or for a client's open breaker; "
+            "by the generator, say by a lost shard"
+        ),
     ),
     ("unknown", "may have been sent by a shard that was lost; its end was not observed"),
     ("coverage", "share of the scheduled arrivals whose end was observed"),
@@ -53,7 +57,7 @@ def definitions(report: dict[str, Any], outcome: Outcome) -> dict[str, Any]:
     del outcome
     named = {name: said["aliases"] for name, said in report["activities"].items() if said.get("aliases")}
     rows = [
-        (activity, tool, name.removesuffix("_s").replace("_", " "), q)
+        (activity, tool, name.removesuffix("_s").replace("_", " "), how(tool, name), q)
         for activity, tools in named.items()
         for tool, names in tools.items()
         for name, q in names.items()

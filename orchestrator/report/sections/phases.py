@@ -15,6 +15,7 @@ _TIMES = (
     ("service_time_s", "Service time"),
     ("ttft_s", "Time to first token"),
     ("ttft_sent_s", "… from the send"),
+    ("ttfot_s", "… reasoning left out"),
     ("tpot_s", "Time per output token"),
     ("itl_s", "Gap between chunks"),
     ("wait_s", "Wait for a free place"),
@@ -28,7 +29,12 @@ _SEGMENTS = ("ok", "failed", "unsent", "unknown")
 def phases(report: dict[str, Any], outcome: Outcome) -> dict[str, Any] | None:
     """All phases with their activities; faults have a section of their own."""
     measured = {one.plan.key: one for phase in outcome.phases for one in phase.measured}
-    return {"phases": [_phase(one, report, measured) for one in report["phases"]]}
+    asked = report.get("endpoints", [])
+    endpoints = {f"{one['target']} {one['endpoint'] or one['url']}".strip(): one for one in asked}
+    return {
+        "phases": [_phase(one, report, measured) for one in report["phases"]],
+        "endpoints": endpoints if len(endpoints) > 1 else {},
+    }
 
 
 def _phase(phase: dict[str, Any], report: dict[str, Any], measured: dict[str, Measured]) -> dict[str, Any]:
@@ -43,13 +49,18 @@ def _activity(name: str, said: dict[str, Any], measured: Measured | None) -> dic
         "name": name,
         "said": said,
         "segments": _segments(said["requests"]),
-        "times": [(label, said[key]) for key, label in _TIMES if key in said],
+        "times": [(label, said[key]) for key, label in _TIMES if key in said and _is_news(key, said)],
         "charts": _charts(measured, said["kind"]),
         "no_errors": not (
             said["requests"]["failed"] or said["requests"]["unsent"] or said["requests"]["unknown"]
         ),
         "lost": [one for one in said["attempts"] if one["outcome"] != "done"],
     }
+
+
+def _is_news(key: str, said: dict[str, Any]) -> bool:
+    """Without reasoning the first output is the first answer, and needs no second line."""
+    return key != "ttfot_s" or said[key] != said.get("ttft_s")
 
 
 def _segments(requests: dict[str, Any]) -> list[tuple[str, int, float]]:

@@ -132,7 +132,8 @@ def test_constant_arrivals_come_when_the_rate_says(times):
     assert [line["index"] for line in lines] == list(range(400))
     offsets_s = [line["received_ns"] / 1e9 - line["index"] / 50 for line in lines]
     middle = sorted(offsets_s)[200]
-    assert sorted(abs(one - middle) for one in offsets_s)[380] < 0.03
+    lag_s = times[0].activity("steady")["lag_s"]["p95"]  # a busy machine's, and told as such
+    assert sorted(abs(one - middle) for one in offsets_s)[380] < 0.03 + lag_s
 
 
 def test_every_request_has_its_own_id_and_trace(times):

@@ -5,12 +5,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestrator.aggregate.accounting import account_counted, account_open
+from orchestrator.aggregate.accounting import account_counted, account_open, account_sessions
 from orchestrator.aggregate.totals import ActivityTotals
 from orchestrator.facts import Attempt
 from workers.contract import facts as f
-from workers.contract.schedule import OpenArrivals, Segment, shard_blocks
-from workers.contract.snapshot import JUDGED, UNSENT_GENERATOR, UNSENT_TARGET, WARMUP, Cell, Snapshot
+from workers.contract.schedule import ClosedArrivals, OpenArrivals, Segment, shard_blocks
+from workers.contract.snapshot import (
+    JUDGED,
+    UNSENT_GENERATOR,
+    UNSENT_TARGET,
+    WARMUP,
+    Cell,
+    SessionCounts,
+    Snapshot,
+)
 
 START_S = 1000.0
 LENGTH_S = 8.0
@@ -304,3 +312,65 @@ def test_a_closed_loop_counts_what_it_began_and_what_nobody_saw_end(flying):
     found = account_counted(scheduled=0, totals=totals)
     assert found.scheduled.total() == 2 + len(flying)
     assert found.unknown.total() == len(flying)
+
+
+TURNS = 3
+
+
+def talked(totals, name, seq, cells, *, sessions=0, offered=0, waiting=0):
+    """A snapshot of conversations: `sessions` first turns were decided."""
+    counts = SessionCounts(begun=sessions, offered=offered, waiting=waiting)
+    shard = int(name.split(":")[1])
+    totals.absorb(
+        Snapshot("load", shard, name, seq, 0.0, sessions * TURNS, 0, [], list(cells), sessions=counts)
+    )
+
+
+def account_talks(shards, totals):
+    return account_sessions(
+        schedule(process="constant"), turns=TURNS, warmup_s=0.0, start_s=START_S, shards=shards, totals=totals
+    )
+
+
+def test_turns_are_due_when_they_were_begun():
+    totals = ActivityTotals()
+    cells = [Cell(0, JUDGED, {"ok": 90, "http_503": 5}, {}, {}), Cell(1, JUDGED, {"ok": 10}, {}, {})]
+    talked(totals, "load:0:1", 1, cells, sessions=48, offered=105)
+    found = account_talks([[attempt(1, 0.0, exited=done(48 * TURNS))]], totals)
+    assert found.scheduled.total() == 105
+    assert found.unknown.total() == found.unsent.total() == 0
+    balance(found, totals)
+
+
+def test_turns_in_a_hole_of_the_snapshots_are_unknown():
+    totals = ActivityTotals()
+    talked(totals, "load:0:1", 2, [Cell(0, JUDGED, {"ok": 90}, {}, {})], sessions=48, offered=100)
+    found = account_talks([[attempt(1, 0.0, exited=done(48 * TURNS))]], totals)
+    assert (found.scheduled.total(), found.unknown.total()) == (100, 10)
+    balance(found, totals)
+
+
+@pytest.mark.parametrize(("end", "unknown"), [("seen", 0), ("lost", 7)])
+def test_conversations_cut_between_two_turns_miss_their_next_one(end, unknown):
+    totals = ActivityTotals()
+    talked(totals, "load:0:1", 1, [Cell(0, JUDGED, {"ok": 20}, {}, {})], sessions=12, offered=20, waiting=7)
+    talked(totals, "load:0:2", 1, [Cell(4, JUDGED, {"ok": 60}, {}, {})], sessions=48, offered=60)
+    first = {"exited": died(12 * TURNS)} if end == "seen" else {"lost": lost(2.0)}
+    shards = [[attempt(1, 0.0, **first), attempt(2, 4.0, exited=done(48 * TURNS))]]
+    found = account_talks(shards, totals)
+    # 6/s: of the sessions 12 to 23, due in seconds 2 and 3, none was begun
+    assert found.unknown.total() == unknown
+    assert found.unsent.total() == 12 + 7 - unknown
+    assert found.scheduled.total() == 20 + 60 + 12 + 7
+    assert any("7 conversations were cut off between two turns" in gap.why for gap in found.gaps)
+    balance(found, totals)
+
+
+def test_users_that_talk_are_accounted_for_by_what_they_began():
+    totals = ActivityTotals()
+    talked(totals, "load:0:1", 1, [Cell(0, JUDGED, {"ok": 20}, {}, {})], sessions=7, offered=20, waiting=3)
+    found = account_sessions(
+        ClosedArrivals(users=3, think_s=0.0, duration_s=LENGTH_S),
+        turns=TURNS, warmup_s=0.0, start_s=START_S, shards=[[attempt(1, 0.0, exited=died(0))]], totals=totals,
+    )  # fmt: skip
+    assert (found.scheduled.total(), found.unsent.total()) == (23, 3)

@@ -2,8 +2,9 @@
 
 import pytest
 
-from orchestrator.aggregate.evidence import _achieved
+from orchestrator.aggregate.evidence import _achieved, _start_skew
 from orchestrator.aggregate.totals import ActivityTotals
+from orchestrator.facts import State
 from workers.contract.sketch import sketch_of, to_wire
 from workers.contract.snapshot import Cell, Snapshot
 
@@ -28,3 +29,36 @@ def test_a_late_start_that_was_caught_up_with_is_achieved():
     totals = totals_of({0: [0.9] * 100, 1: [0.01] * 100, 2: [0.01] * 100})
     assert _achieved(totals, 300, end_s=3.0) == 1.0
     assert _achieved(totals, 400, end_s=3.0) == 0.75, "the rest was never sent"
+
+
+def started(activity: str, shard: int, lag_s: float, number: int = 1) -> Snapshot:
+    attempt = f"{activity}:{shard}:{number}"
+    return Snapshot(activity, shard, attempt, 1, 0.0, 1, 1, [], [], start_lag_s=lag_s)
+
+
+def test_the_shards_of_all_activities_of_a_phase_start_together_and_later_attempts_do_not_count():
+    totals = {"load": ActivityTotals(), "soak": ActivityTotals()}
+    for one in (started("load", 0, 0.01), started("load", 1, 0.04), started("load", 1, 7.0, 2)):
+        totals["load"].absorb(one)
+    totals["soak"].absorb(started("soak", 0, 1.51))
+    shards = {("load", 0): ("load:0:1",), ("load", 1): ("load:1:1", "load:1:2"), ("soak", 0): ("soak:0:1",)}
+    state = State(shards=shards)
+    assert _start_skew(state, {"load": totals["load"]}) == pytest.approx(0.03)
+    assert _start_skew(state, totals) == pytest.approx(1.5)
+
+
+def test_an_engines_busiest_second_is_one_of_load_and_not_the_moment_of_its_end():
+    totals = ActivityTotals()
+    for seq, (busy, final) in enumerate(((0.2, False), (0.4, False), (1.0, True)), start=1):
+        totals.absorb(Snapshot("a", 0, "a:0:1", seq, 0.0, 0, 0, [], [], busy_share=busy, final=final))
+    assert totals.attempts["a:0:1"].busy_share == 0.4
+
+
+def test_a_first_connection_that_takes_long_is_the_targets_doing_and_no_late_start():
+    totals = {"near": ActivityTotals(), "far": ActivityTotals()}
+    totals["near"].absorb(started("near", 0, 0.02))
+    totals["far"].absorb(started("far", 0, 1.23))
+    connect = {"connect": to_wire(sketch_of([1.2, 0.0]))}
+    totals["far"].add(Snapshot("far", 0, "x", 1, 0.0, 0, 0, [], [Cell(0, "", {"ok": 2}, {}, connect)]))
+    state = State(shards={("near", 0): ("near:0:1",), ("far", 0): ("far:0:1",)})
+    assert _start_skew(state, totals) == pytest.approx(0.01)

@@ -51,7 +51,7 @@ targets:
     stream: true
     extra_body: {top_k: null, nested: [1, {a: b}]}
     tokenizer: tokenizer.json
-  kserve: {protocol: kserve-v2, url: http://127.0.0.1, model: m, version: "2"}
+  kserve: {protocol: kserve-v2, url: http://127.0.0.1, model: m, version: "2", binary: true}
   json: {protocol: json-http, url: http://127.0.0.1, path: /p, method: PUT, body: '{"a": {{ a|tojson }}}'}
   demo:
     protocol: openai-chat
@@ -102,6 +102,9 @@ phases:
         arrivals: &slow {process: constant, rate: 60/min, ramp: 1.5s}
         data: {synthetic: {<<: *lengths, shared_prefix: 4}}
         slos: [success_rate >= 99%, burn_rate < 6 over 6h and 30m, alert(Down) never fires]
+        retries: {on: [http_5xx, timeout], attempts: 5, backoff: 50ms, max_backoff: 1s, jitter: equal,
+                  within: 10s, budget: 20%, retry_after: false,
+                  breaker: {failures: 50%, window: 20s, open_for: 3s}}
         watch: [latency, ttft, tpot, throughput, target.rss]
         trend: {gate: true, limit: 5%, memory_limit: 2%}
       - {name: hang, kind: chaos, fault: pause-process, at: 5s, for: 2s, target: demo, with: {},

@@ -51,10 +51,16 @@ def test_without_a_broker_this_host_is_looked_at_and_that_is_said():
     done = shakeout("doctor")
     assert done.returncode == 0, done.stdout
     assert done.stdout.startswith("No broker is named")
-    for check in ("system", "python", "open files", "packages", "disk", "signing key"):
+    for check in ("system", "python", "open files", "packages", "disk", "calibration", "signing key"):
         assert f"  {check} " in done.stdout
     told = json.loads(shakeout("doctor", "--json").stdout)
     assert {one["area"] for one in told["findings"]} == {"host"}
+
+
+def test_a_quick_look_is_one_at_what_can_be_generated():
+    done = shakeout("doctor", "--quick")
+    assert done.returncode == 2
+    assert "--quick goes with --calibrate" in done.stderr
 
 
 def test_a_role_that_is_none_is_a_usage_error():

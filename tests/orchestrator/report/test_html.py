@@ -56,8 +56,8 @@ def evil_page(outcome_of):
 def test_sections_come_verdict_first_and_how_to_run_it_again_last(page):
     ids = [attrs["id"] for tag, attrs in Page(page).tags if tag == "section" and "id" in attrs]
     assert ids == [
-        "verdict", "objectives", "phases", "faults", "regression", "fleet", "timeline", "definitions",
-        "reproduce",
+        "verdict", "objectives", "phases", "requests", "faults", "regression", "fleet", "timeline",
+        "definitions", "reproduce",
     ]  # fmt: skip
 
 

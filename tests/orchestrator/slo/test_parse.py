@@ -215,3 +215,10 @@ def column_of_refusal(text):
 @given(st.text(string.printable, max_size=60) | st.text("p9(latency) <1s%goodput,over", max_size=60))
 def test_any_text_is_read_or_refused_within_its_length(text):
     assert 1 <= column_of_refusal(text) <= len(text) + 1
+
+
+def test_a_tags_value_may_be_a_number_without_quotes():
+    for text in ("p99(ttft) < 1s for turn=2", 'p99(ttft) < 1s for turn="2" over 10s'):
+        assert parse(text, place="slos").suffixes.tag == ("turn", "2")
+    with pytest.raises(ExpressionError, match="in double quotes where it is no word"):
+        parse("p99(ttft) < 1s for turn=2nd", place="slos")

@@ -1,7 +1,7 @@
 from dataclasses import dataclass
 
 from orchestrator.slo.evidence import Evidence, FaultSpan
-from orchestrator.slo.validity import invalid_fault_reasons, invalid_reasons, lateness
+from orchestrator.slo.validity import cautions, invalid_fault_reasons, invalid_reasons, lateness, series_gap
 
 
 @dataclass(frozen=True)
@@ -51,3 +51,32 @@ def test_a_fault_must_have_taken_effect_been_reverted_and_left_nothing():
     )
     assert len(invalid_fault_reasons(bad)) == 3
     assert "no such pid" in invalid_fault_reasons(bad)[0]
+
+
+def test_what_is_late_apart_or_busy_is_told_though_it_decides_nothing():
+    calm = Evidence("peak", "load", 60.0, start_skew_s=0.049, lag_p99_s=0.01, busy_share=0.89)
+    assert cautions(calm, Limits()) == ()
+    rough = Evidence(
+        "peak", "load", 60.0, start_skew_s=0.05, lag_p99_s=0.011, hub_delay_p99_s=0.012, busy_share=0.9
+    )
+    said = cautions(rough, Limits())
+    assert said == (
+        "the generator was late (lag p99 11 ms, hub delay p99 12 ms; at most 10 ms)",
+        "the phase's shards started 50 ms apart",
+        "an engine used 90% of a core in its busiest second: split the load into more shards",
+    )
+    assert invalid_reasons(rough, Limits()) == ()
+
+
+def test_shards_too_far_apart_are_a_reason_and_no_mere_caution():
+    apart = Evidence("peak", "load", 60.0, start_skew_s=1.1)
+    assert cautions(apart, Limits()) == ()
+    assert len(invalid_reasons(apart, Limits())) == 1
+
+
+def test_a_series_with_more_than_a_tenth_missing_carries_no_claim():
+    assert series_gap("target.rss", missing=6, of=60) == ""
+    assert series_gap("target.rss", missing=7, of=60) == (
+        "target.rss has no reading in 7 of 60 seconds (11.7%); at most 10% may be missing"
+    )
+    assert series_gap("target.rss", missing=0, of=0) == ""

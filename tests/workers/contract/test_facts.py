@@ -6,10 +6,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workers.contract import facts as f
+from workers.contract.traces import Trace
 
 KINDS = typing.get_args(f.Fact)
 numbers = st.floats(-1e9, 2e9, allow_nan=False)
 words = st.text(max_size=12)
+TRACE = {
+    "sha256": words, "size_bytes": st.integers(0, 99), "name": words, "count": st.integers(0, 99),
+    "duration_s": numbers, "peak_per_s": numbers, "mean_per_s": numbers, "unit_ns": st.integers(0, 99),
+    "speed": numbers,
+}  # fmt: skip
 VALUES = {
     str: words,
     float: numbers,
@@ -21,6 +27,7 @@ VALUES = {
     dict[str, tuple[str, int]]: st.dictionaries(words, st.tuples(words, st.integers(0, 99)), max_size=2),
     dict[str, str]: st.dictionaries(words, words, max_size=2),
     dict[str, int]: st.dictionaries(words, st.integers(0, 99), max_size=2),
+    dict[str, Trace]: st.dictionaries(words, st.builds(Trace, **TRACE), max_size=2),
 }
 OUTCOMES = st.sampled_from(["done", "stopped", "died", "error", "refused"])
 

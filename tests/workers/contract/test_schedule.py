@@ -117,6 +117,25 @@ def test_each_process_has_its_rate_and_its_dispersion(process, burstiness, dispe
     assert counts.var() / counts.mean() == pytest.approx(dispersion, rel=0.15, abs=0.02)
 
 
+@pytest.mark.parametrize("shape", [0.25, 0.5, 1.0, 4.0])
+def test_gaps_of_a_gamma_process_are_as_bursty_as_its_shape_says(shape):
+    _, times = whole(blocks(steady("gamma", 200.0, 1000.0, burstiness=shape)))
+    gaps = np.diff(times) / 1e9
+    assert gaps.mean() == pytest.approx(1 / 200.0, rel=0.02)
+    assert gaps.var() / gaps.mean() ** 2 == pytest.approx(1 / shape, rel=0.05)
+    assert np.corrcoef(gaps[:-1], gaps[1:])[0, 1] == pytest.approx(0.0, abs=0.02)
+
+
+def test_a_gamma_process_keeps_its_burstiness_on_a_ramp():
+    ramp = OpenArrivals("gamma", (Segment(0.0, 400.0, 0.0, 400.0),), 3, "s", 0.25)
+    _, times = whole(blocks(ramp))
+    units = 400.0 * (times / 1e9) ** 2 / (2 * 400.0)  # the cumulated rate: there the process is steady
+    gaps = np.diff(units)
+    assert len(times) == pytest.approx(cumulated(ramp, 400.0), rel=0.03)
+    assert gaps.mean() == pytest.approx(1.0, rel=0.03)
+    assert gaps.var() / gaps.mean() ** 2 == pytest.approx(4.0, rel=0.06)
+
+
 def test_gaps_of_a_poisson_process_are_exponential():
     _, times = whole(blocks(steady("poisson", 50.0, 1000.0)))
     gaps = np.diff(times) / 1e9 * 50.0

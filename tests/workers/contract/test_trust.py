@@ -7,6 +7,7 @@ from workers.contract.errors import ContractError
 from workers.contract.facts import AbortAsked, Accepted, Noted, Submitted
 from workers.contract.signing import NO_KEYS, SignatureError, read_keys
 from workers.contract.spec import ShardTask
+from workers.contract.traces import Trace
 from workers.contract.trust import (
     SUBMISSION_COUNTS_S,
     WORD_COUNTS_S,
@@ -26,7 +27,7 @@ EVE = read_keys("eve=a-secret-of-nobody-here")
 SUBMITTED = Submitted(
     campaign="c-1", text="campaign: c", sets=("seed=1",), seed=3, by="ada", files={"a": ("00", 1)},
     urls={"chat": "http://127.0.0.1:1"}, cases={"golden": 4}, labels={"team": "x"}, max_time_s=60.0,
-    at_s=NOW_S,
+    traces={"load": Trace("00", 9, "t.csv", 2, 1.0, 2.0, 2.0, 1000)}, at_s=NOW_S,
 )  # fmt: skip
 FACTS = (
     SUBMITTED,

@@ -73,6 +73,16 @@ def test_a_golden_file_that_cannot_be_judged_is_refused_before_anything_is_sent(
     assert target.ids() == []
 
 
+def test_a_case_that_the_protocol_cannot_send_is_refused_by_its_line(demo, engine, tmp_path):
+    target = demo()
+    cases = [_case("good", "a", "a"), {"id": "odd", "request": {"inputs": []}, "expected": {"content": ""}}]
+    child = engine(_spec(target.url), files=_golden(tmp_path, cases))
+    end = child.finished()
+    assert end.outcome == "error"
+    assert "line 2: an openai-chat row needs" in end.why
+    assert target.ids() == []
+
+
 def test_each_round_sends_every_case_again_and_tells_of_it_once(demo, engine, tmp_path):
     target = demo("--ttft", "5ms", "--gap", "1ms")
     files = _golden(tmp_path, [_case("a", "x y z", "x y z"), _case("b", "u v w", "u v w")])

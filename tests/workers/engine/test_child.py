@@ -9,6 +9,7 @@ from workers.contract.schedule import ClosedArrivals, OpenArrivals, Segment, blo
 from workers.contract.sketch import from_wire, merge_all
 from workers.contract.spec import TargetSpec
 from workers.engine import wire
+from workers.engine.data import FIRST_ROWS, SPREAD_ROWS
 from workers.engine.watermark import Tally, closing_snapshot, read
 
 QUICK = ("--service-time", "2ms")
@@ -144,7 +145,8 @@ def test_a_target_that_never_answers_in_time_costs_timeouts_and_a_line_of_unsent
     assert total["timeout"] == len(target.ids())
     assert total.total() == end.dispatched
     for bound in bounds:
-        counts = [cell.bounds[bound.id] for snapshot in child.snapshots for cell in snapshot.cells]
+        cells = [cell for snapshot in child.snapshots for cell in snapshot.cells if not cell.group]
+        counts = [cell.bounds[bound.id] for cell in cells]
         assert sum(count.n for count in counts) == sum(count.over for count in counts) == total.total()
     waits = [cell.sketches["latency_failed"] for s in child.snapshots for cell in s.cells if cell.sketches]
     assert merge_all(map(from_wire, waits)).high >= 0.5
@@ -248,16 +250,26 @@ def test_a_target_off_the_allow_list_and_broken_data_end_the_attempt_before_it_s
     assert (end.outcome, "absent.jsonl" in end.why) == ("error", True)
 
 
-def test_a_row_that_breaks_the_protocol_ends_the_attempt_with_its_place(demo, engine, load, tmp_path):
+def test_a_broken_row_ends_the_attempt_with_its_place_before_anything_is_sent(demo, engine, load, tmp_path):
     target = demo(*QUICK)
     rows = tmp_path / "broken.jsonl"
     rows.write_text('{"inputs": []}\n{nonsense\n')
-    child = engine(load(target.url, data=FileData(str(rows)), rate=50.0))
+    end = engine(load(target.url, data=FileData(str(rows)), rate=50.0)).finished()
+    assert (end.outcome, "broken.jsonl:2" in end.why, target.ids()) == ("error", True, [])
+
+
+def test_a_row_that_breaks_under_load_ends_the_attempt_with_its_place(demo, engine, load, tmp_path):
+    target = demo(*QUICK)
+    rows = tmp_path / "broken.jsonl"
+    good = ['{"inputs": []}\n'] * (FIRST_ROWS + 4 * SPREAD_ROWS)
+    good[FIRST_ROWS + 1] = "{nonsense\n"  # between those that are looked at before the start
+    rows.write_text("".join(good))
+    child = engine(load(target.url, data=FileData(str(rows)), rate=2.0 * FIRST_ROWS))
     child.listen(wire.Prepared)
     child.authorise(60)
     child.begin()
     end = child.finished()
-    assert (end.outcome, "broken.jsonl" in end.why) == ("error", True)
+    assert (end.outcome, f"broken.jsonl:{FIRST_ROWS + 2}" in end.why) == ("error", True)
 
 
 def test_data_that_stops_ends_the_load(demo, engine, load, tmp_path):

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workers.contract.data import FileData, Fixed, Histogram, LogNormal, Normal, SyntheticData, Uniform
-from workers.contract.errors import DataError
-from workers.engine.data import open_rows
+from workers.contract.errors import DataError, ProtocolError
+from workers.engine.data import FIRST_ROWS, SPREAD_ROWS, open_rows
 from workers.engine.row_files import SCAN_BYTES
 from workers.engine.words import WORDS
 
@@ -76,11 +76,30 @@ def test_lines_are_found_across_the_blocks_of_the_scan(tmp_path):
         (b"\xff\xff\n", "UTF-8"),
     ],
 )
-def test_a_broken_row_is_named_by_file_and_line_when_its_turn_comes(tmp_path, bad, words):
-    rows = lines(tmp_path, {"prompt": "a"}, b"\n", bad)
-    assert rows.row(0).request == {"prompt": "a"}
+def test_a_broken_row_is_named_by_file_and_line_before_a_load_is_ready(tmp_path, bad, words):
     with pytest.raises(DataError, match=words):
-        rows.row(1)
+        lines(tmp_path, {"prompt": "a"}, b"\n", bad)
+
+
+def test_a_broken_row_that_no_sample_showed_is_named_when_its_turn_comes(tmp_path):
+    good = [b'{"prompt": "a"}\n'] * (FIRST_ROWS + 5 * SPREAD_ROWS)
+    place = FIRST_ROWS + 1
+    good[place] = b"{broken\n"
+    rows = lines(tmp_path, *good)
+    assert rows.row(place - 1).request == {"prompt": "a"}
+    with pytest.raises(DataError, match=rf"rows.jsonl:{place + 1}: not JSON"):
+        rows.row(place)
+
+
+def test_a_row_that_the_protocol_cannot_send_is_named_before_a_load_is_ready(tmp_path):
+    def build(request):
+        if "prompt" not in request:
+            raise ProtocolError("a prompt is needed")
+
+    path = tmp_path / "rows.jsonl"
+    path.write_text('{"prompt": "a"}\n\n{"prom": "b"}\n')
+    with pytest.raises(DataError, match=r"rows.jsonl:3: a prompt is needed"):
+        open_rows(FileData(str(path), name="rows.jsonl"), seed=1, build=build)
 
 
 def test_a_broken_first_row_an_empty_and_a_missing_file_are_found_at_opening(tmp_path):

@@ -3,7 +3,7 @@
 from workers.contract.bounds import Bound, Limit
 from workers.engine.arrival import Arrival
 from workers.engine.exchange import Exchange
-from workers.engine.measure import Measured, count, gaps_s, lag_ns, tpot_s
+from workers.engine.measure import Measured, count, decode_s, gaps_s, lag_ns, per_token_s, tpot_s
 from workers.engine.sender import id_lines, measured
 from workers.protocols.contract import NO_TIMING, Answer, Timing
 
@@ -48,6 +48,17 @@ def test_tokens_come_from_the_answer_and_one_token_has_no_gap():
     assert tpot_s((), 5) is None
     assert tpot_s((0, 1_000_000_000), 5) == 0.25
     assert gaps_s((7,)) == ()
+
+
+def test_what_other_tools_make_of_a_stream_needs_its_tokens():
+    assert decode_s((10, 30), 5, last_ns=4_000_000_010) == 1.0
+    assert per_token_s((10,), 1, sent_ns=10, last_ns=2_000_000_010) == 2.0
+    for tokens in (None, 0):
+        assert per_token_s((10,), tokens, sent_ns=0, last_ns=9) is None
+    for tokens in (None, 0, 1):
+        assert decode_s((10,), tokens, last_ns=9) is None
+    assert decode_s((), 5, last_ns=9) is None
+    assert per_token_s((), 5, sent_ns=0, last_ns=9) is None
 
 
 def test_failed_and_unsent_requests_are_over_and_those_without_the_series_are_left_out():

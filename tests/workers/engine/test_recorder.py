@@ -5,7 +5,7 @@ from workers.contract.schedule import OpenArrivals, Segment
 from workers.contract.sketch import from_wire
 from workers.engine.arrival import grouping
 from workers.engine.measure import Measured
-from workers.engine.recorder import EXAMPLE_CHARS, EXAMPLES_AN_OUTCOME, Recorder
+from workers.engine.recorder import EXAMPLE_CHARS, EXAMPLES_AN_OUTCOME, MOST_WAYS, Recorder
 
 FAST = Bound((Limit("latency", "<", 0.1),))
 
@@ -35,10 +35,22 @@ def test_failed_requests_keep_their_latency_apart():
     recorder = Recorder(())
     _end(recorder, 0, Measured("ok", latency=0.05))
     _end(recorder, 0, Measured("timeout", latency=5.0, lag=0.001))
-    (cell,) = recorder.drain()
+    cell, by_outcome = recorder.drain()
     assert from_wire(cell.sketches["latency"]).high == 0.05
     assert from_wire(cell.sketches["latency_failed"]).high == 5.0
     assert from_wire(cell.sketches["lag"]).count == 2
+    assert (by_outcome.group, by_outcome.outcomes) == ("@outcome=timeout", {"timeout": 1})
+    assert {name: from_wire(one).high for name, one in by_outcome.sketches.items()} == {"latency_failed": 5.0}
+
+
+def test_failures_of_the_warm_up_and_of_very_many_kinds_have_no_times_of_their_own():
+    recorder = Recorder(())
+    _end(recorder, 0, Measured("http_503", latency=0.1), groups=("warmup",))
+    for status in range(400, 400 + 3 * MOST_WAYS):
+        _end(recorder, 0, Measured(f"http_{status}", latency=0.1))
+    cells = {cell.group: cell for cell in recorder.drain()}
+    assert len(cells) == 2 + MOST_WAYS
+    assert sum(cells[""].outcomes.values()) == 3 * MOST_WAYS
 
 
 def test_arrivals_that_were_never_sent_have_no_times():

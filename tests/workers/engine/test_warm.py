@@ -11,16 +11,17 @@ from workers.contract.spec import LoadSpec, TargetSpec, encode_spec
 
 PREPARE = """\
 import sys
-from workers.engine.__main__ import _import_locust
-_import_locust()
+from workers.engine.__main__ import import_locust
+import_locust()
 from workers.engine import wire
 from workers.engine.child import _prepare
+from workers.engine.control import Control
 from workers.engine.warm import warm_up
 from workers.contract.spec import ShardTask
 {warm}
 before = set(sys.modules)
 task = ShardTask("c", "a", 0, 1, 1, "a:0:1", "w", "i", "", "load", 0.0)
-_prepare(wire.Prepare(task, sys.stdin.buffer.read(), {{}}, {{}}, (), sys.argv[1]))
+_prepare(wire.Prepare(task, sys.stdin.buffer.read(), {{}}, {{}}, (), sys.argv[1]), Control())
 print(sorted(name for name in set(sys.modules) - before if name.startswith(("numpy.random", "workers."))))
 """
 

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from workers.contract.golden import read_golden
+from workers.protocols.contract import settled
 from workers.protocols.select import make_protocol
 from workers.regression.rules import check_cases, judge_case
 
@@ -55,6 +56,36 @@ def test_every_golden_case_of_the_examples_passes_against_the_demo_target(url, s
             failures.append((case.id, verdict.why))
         assert len(timing.output_times_ns) == (answer.output_tokens if stream else 0)
     assert failures == []
+
+
+TENSOR = {"name": "x", "shape": [2, 2], "datatype": "FP32", "data": [[1, 2], [3, 4.5]]}
+SAYS = [
+    ("openai-completions", {}, {"prompt": "a b", "max_tokens": 3}, {"content": "a b a"}, 3),
+    ("openai-completions", {"stream": False}, {"prompt": "a b", "max_tokens": 3}, {"content": "a b a"}, 3),
+    ("openai-embeddings", {}, {"input": ["a b", "cd"], "dimensions": 2}, {"embedding": [[1, 1], [2, 2]]}, 0),
+    ("openai-embeddings", {}, {"input": "a bc", "encoding_format": "base64"}, {"embedding": [1, 2] * 4}, 0),
+    ("kserve-v2", {}, {"inputs": [TENSOR]}, {"OUTPUT0": [3, 7.5]}, 0),
+    ("kserve-v2", {"binary": True}, {"inputs": [TENSOR | {"datatype": "BF16"}]}, {"OUTPUT0": [3, 7.5]}, 0),
+    ("triton-generate", {}, {"prompt": "a b", "max_tokens": 3, "return_num_output_tokens": True},
+     {"content": "a b a"}, 3),
+    ("triton-generate", {"stream": False}, {"text_input": "a b", "parameters": {"max_tokens": 3}},
+     {"text_output": "a b a"}, 0),
+    ("tf-serving", {}, {"instances": [[1, 2], {"x": [3, 4.5]}]}, {"predictions": [3, 7.5]}, 0),
+    ("tf-serving", {}, {"inputs": [TENSOR]}, {"outputs": [3, 7.5]}, 0),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "keys", "row", "fields", "tokens"), SAYS)
+def test_the_demo_target_speaks_every_protocol(url, name, keys, row, fields, tokens):
+    protocol = make_protocol(name, {"url": url, "model": "demo", **keys}, seed=7, for_regression=True)
+    request = protocol.build(row)
+    status, headers, pieces = ask(url, request)
+    read = protocol.parse_stream(status, headers, pieces)
+    answer, timing = settled(read[0], request, truncated=False), read[1]
+    assert (answer.ok, answer.why) == (True, "")
+    assert {field: answer.fields[field] for field in fields} == fields
+    assert (answer.output_tokens or 0) == tokens
+    assert len(timing.output_times_ns) == (3 if request.stream else 0)
 
 
 def test_a_wrong_word_fails_its_case(url):

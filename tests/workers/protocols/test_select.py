@@ -7,6 +7,7 @@ from workers.contract.errors import ContractError, ProtocolError
 from workers.contract.kinds import resolve
 from workers.protocols import TABLE
 from workers.protocols.select import make_protocol, ready_paths
+from workers.protocols.tf_serving import TFServing
 
 
 def test_a_protocol_is_made_of_the_targets_keys_that_are_given():
@@ -15,10 +16,28 @@ def test_a_protocol_is_made_of_the_targets_keys_that_are_given():
     assert protocol.build({"prompt": "x"}).stream
 
 
-@pytest.mark.parametrize("name", [n for n in TABLE if n not in {"openai-chat", "json-http"}])
-def test_a_reserved_protocol_is_refused_by_name_with_those_that_work(name):
-    with pytest.raises(ProtocolError, match=f"{name} can be planned.*openai-chat, json-http"):
-        make_protocol(name, {"model": "m"}, seed=1, for_regression=False)
+def test_a_protocol_that_only_plans_is_refused_by_name_with_those_that_work(monkeypatch):
+    monkeypatch.setattr(TFServing, "works", False)
+    with pytest.raises(ProtocolError, match=r"tf-serving can be planned.*openai-chat, json-http"):
+        make_protocol("tf-serving", {"model": "m"}, seed=1, for_regression=False)
+
+
+TENSORS = {"inputs": [{"name": "x", "shape": [1], "datatype": "FP32", "data": [1]}]}
+ROWS = {
+    "json-http": {},
+    "kserve-v2": TENSORS,
+    "kserve-v2-grpc": TENSORS,
+    "tf-serving": {"instances": [[1]]},
+}
+PROMPT = {"prompt": "x"}
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_every_protocol_makes_a_request_below_the_urls_own_path(name):
+    target = {"url": "http://h/team", "model": "m"}
+    request = make_protocol(name, target, seed=1, for_regression=False).build(ROWS.get(name, PROMPT))
+    assert request.method == "POST"
+    assert request.path.startswith("/team/")
 
 
 def test_a_key_of_another_protocol_is_refused():

@@ -62,6 +62,23 @@ def test_a_target_that_says_it_is_not_ready_is_not(scripted, answers, reason):
         assert ask(server) == reason
 
 
+LOADING = b'{"model_version_status": [{"version": "1", "state": "LOADING"}]}'
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (LOADING, "not ready: no version is AVAILABLE at /v1/models/m"),
+        (LOADING.replace(b"[", b'[{"version": "2", "state": "AVAILABLE"}, '), None),
+    ],
+)
+def test_a_model_of_tensorflow_serving_is_ready_once_a_version_is_available(scripted, body, reason):
+    with scripted(pages({b"/v1/models/m": page(200, body)})) as server:
+        endpoint = endpoint_of(server.url, allow=AllowList())
+        block = header_block(endpoint, {})
+        assert ready.ask(endpoint, headers_block=block, paths=["/v1/models/m"]) == reason
+
+
 def test_only_known_pages_are_asked_with_the_targets_headers_below_the_urls_path(scripted):
     with scripted(pages({})) as server:
         assert ask(server, path="/team/v1") is None

@@ -1,0 +1,33 @@
+"""Triton's generate extension under plain Locust: `locust -f locustfiles/triton_generate.py --host http://127.0.0.1:8000`.
+
+The model is taken from the environment variable SHAKEOUT_MODEL (default `demo`). Requests are built and
+answers read by the protocol that campaigns use; response times are Locust's own: closed loop, from the send.
+"""
+
+import os
+
+from locust import User, between, task
+
+from workers.engine.plain import PlainTarget
+from workers.protocols.select import make_protocol
+
+ROW = {"text_input": "one two three four five six seven eight", "max_tokens": 16}
+TIMEOUT_S = 60.0
+
+
+class TritonGenerateUser(User):  # type: ignore[misc, unused-ignore]  # locust's types differ by version
+    """One user that asks, reads the stream to its end, and asks again."""
+
+    wait_time = between(0.05, 0.2)
+
+    def on_start(self) -> None:
+        """Open this user's own connection."""
+        url = str(self.environment.host or self.host)
+        target = {"url": url, "model": os.environ.get("SHAKEOUT_MODEL", "demo"), "stream": True}
+        protocol = make_protocol("triton-generate", target, seed=0, for_regression=False)
+        self._target = PlainTarget(url, protocol=protocol, timeout_s=TIMEOUT_S)
+
+    @task
+    def generate(self) -> None:
+        """Send one text."""
+        self._target.send(ROW, name="generate", fire=self.environment.events.request.fire)

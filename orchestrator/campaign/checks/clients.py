@@ -1,0 +1,70 @@
+"""Retries, sessions and locustfiles: what goes with what (CAMPAIGN.md sections 5 and 6)."""
+
+from collections.abc import Iterator
+from pathlib import PurePosixPath
+
+from orchestrator.campaign.checks.walk import activities, target_of
+from orchestrator.campaign.findings import Finding
+from orchestrator.campaign.models import Campaign, LoadActivity, SoakActivity, Target
+from orchestrator.campaign.yaml_reader import Path
+
+TALKING = ("openai-chat",)
+"""Protocols whose requests can carry what was said before."""
+
+
+def check_clients(campaign: Campaign) -> Iterator[Finding]:
+    """What is wrong with how the clients of loads and soaks behave."""
+    for path, _, activity in activities(campaign):
+        if isinstance(activity, LoadActivity | SoakActivity):
+            target = target_of(campaign, activity.target)
+            yield from _retries(path, activity)
+            yield from _sessions(path, activity, target)
+            if activity.locustfile is not None:
+                yield from _locustfile(path, activity, target, name=activity.locustfile)
+
+
+def _retries(path: Path, activity: LoadActivity | SoakActivity) -> Iterator[Finding]:
+    policy = activity.retries
+    if policy is None:
+        return
+    where = (*path, "retries")
+    if policy.backoff > policy.max_backoff:
+        yield Finding((*where, "backoff"), "is longer than max_backoff", "the first pause is the shortest")
+    if policy.attempts == 1 and policy.breaker is None:
+        yield Finding((*where, "attempts"), "1 try is no retry", "say 2 or more, or leave retries out")
+    if policy.breaker is not None and policy.breaker.failures == 0:
+        yield Finding((*where, "breaker", "failures"), "a breaker at 0% never closes", "say 50%")
+
+
+def _sessions(path: Path, activity: LoadActivity | SoakActivity, target: Target | None) -> Iterator[Finding]:
+    if activity.sessions is None:
+        return
+    if target is not None and target.protocol not in TALKING:
+        yield Finding(
+            (*path, "sessions"),
+            f"needs a target that talks ({', '.join(TALKING)}), {activity.target} is {target.protocol}",
+        )
+
+
+def _locustfile(
+    path: Path, activity: LoadActivity | SoakActivity, target: Target | None, *, name: str
+) -> Iterator[Finding]:
+    where = (*path, "locustfile")
+    if "://" in name or PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
+        yield Finding(
+            where,
+            "must be a path inside the campaign file's folder",
+            "workers read it from their own folders",
+        )
+    for key, why in (
+        ("data", "a locustfile makes its own requests"),
+        ("retries", "a locustfile's users try again as they are written to"),
+        ("sessions", "a locustfile's users hold their own conversations"),
+        ("max_in_flight", "a locustfile's requests are as many as its users"),
+        ("samples", "of a locustfile's requests no more is known than Locust's event tells"),
+    ):
+        if getattr(activity, key):
+            yield Finding((*path, key), f"stands beside locustfile: {why}", "leave it out")
+    if target is not None and target.rate_limit is not None:
+        message = f"target {activity.target} has a rate_limit, which users of a locustfile cannot be held to"
+        yield Finding(where, message, "use process: closed with data, or a target without rate_limit")

@@ -1,0 +1,130 @@
+"""Requests under way at the same time: each ends when its own time is up, and none is woken for another."""
+
+import threading
+import time
+
+import gevent
+import pytest
+
+from workers.engine import roundtrip
+from workers.protocols.contract import Request
+
+OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
+TIMEOUT_S = 0.3
+
+
+@pytest.fixture
+def at_once():
+    """`at_once(send, n)`: n requests in greenlets of their own, all begun; their exchanges."""
+
+    def run(send, number):
+        asked = [gevent.spawn(send) for _ in range(number)]
+        gevent.joinall(asked, timeout=20, raise_error=True)
+        return [one.value for one in asked]
+
+    return run
+
+
+def test_each_of_many_silent_answers_times_out_after_its_own_time(scripted, client_of, send, at_once):
+    def script(line):
+        line.request()
+        line.until_closed()
+
+    with scripted(script) as server:
+        client = client_of(server, TIMEOUT_S)
+        found = at_once(lambda: send(client), 20)
+    assert {one.error for one in found} == {"timeout"}
+    assert {one.text for one in found} == {"no answer within 0.3 s"}
+    for one in found:
+        assert TIMEOUT_S <= (one.last_ns - one.sent_ns) / 1e9 < 3 * TIMEOUT_S
+
+
+def test_an_answer_in_time_outlives_the_deadline_of_those_before_it(scripted, client_of, send, at_once):
+    def script(line):
+        if line.number % 2:
+            time.sleep(TIMEOUT_S / 3)
+        line.request()
+        if line.number % 2:
+            line.send(OK)
+        line.until_closed()
+
+    with scripted(script) as server:
+        client = client_of(server, 3 * TIMEOUT_S)
+        outcomes = [one.error for one in at_once(lambda: send(client), 10)]
+    assert sorted(outcomes) == [""] * 5 + ["timeout"] * 5
+
+
+def test_a_later_request_has_its_own_deadline(scripted, client_of, send):
+    may_answer = threading.Event()
+
+    def script(line):
+        line.request()
+        assert may_answer.wait(5)
+        line.send(OK)
+
+    with scripted(script) as server:
+        client = client_of(server, TIMEOUT_S)
+        first = gevent.spawn(send, client)
+        gevent.sleep(TIMEOUT_S / 2)
+        second = gevent.spawn(send, client)
+        gevent.joinall([first, second], timeout=5)
+        may_answer.set()
+    assert (first.value.error, second.value.error) == ("timeout", "timeout")
+    assert second.value.last_ns - first.value.last_ns >= TIMEOUT_S / 4 * 1e9
+
+
+def test_a_request_that_is_killed_wakes_nobody_and_leaves_its_connection_closed(scripted, client_of, send):
+    asked = threading.Event()
+
+    def script(line):
+        line.request()
+        if line.number == 0:
+            asked.set()
+            line.until_closed()
+        line.send(OK)
+
+    with scripted(script) as server:
+        client = client_of(server)
+        one = gevent.spawn(send, client)
+        while not asked.is_set():
+            gevent.sleep(0.01)
+        one.kill()
+        assert one.ready()
+        assert send(client).body == b"ok"
+        assert len(server.lines) == 2
+
+
+def test_a_mistake_of_ours_is_raised_to_whoever_sent_and_blames_no_target(
+    scripted, client_of, send, answer_all, monkeypatch
+):
+    def broken(*_, **__):
+        raise ZeroDivisionError("a mistake")
+
+    monkeypatch.setattr(roundtrip.Response, "take", broken)
+    with scripted(answer_all(OK)) as server, pytest.raises(ZeroDivisionError, match="a mistake"):
+        send(client_of(server))
+
+
+def test_an_answer_before_all_of_the_request_was_taken_is_read(scripted, client_of, send):
+    big = Request("POST", "/", b"x" * 20_000_000, (), stream=False)
+
+    def script(line):
+        line.socket.recv(1000)
+        line.send(b"HTTP/1.1 413 Too Large\r\ncontent-length: 2\r\n\r\nno")
+        line.until_closed()
+
+    with scripted(script) as server:
+        exchange = send(client_of(server, 2.0), big)
+    assert exchange.error in {"", "timeout"}
+    assert exchange.status in {0, 413}
+    assert exchange.sent_ns > 0
+
+
+def test_a_request_that_nobody_reads_times_out_while_it_is_written(scripted, client_of, send):
+    over = threading.Event()
+    big = Request("POST", "/", b"x" * 50_000_000, (), stream=False)
+    with scripted(lambda _: over.wait(10)) as server:
+        exchange = send(client_of(server, TIMEOUT_S), big)
+        over.set()
+    assert (exchange.error, exchange.text) == ("timeout", "no answer within 0.3 s")
+    assert (exchange.last_ns - exchange.sent_ns) / 1e9 < 3 * TIMEOUT_S

@@ -1,0 +1,105 @@
+"""What the requests of one client share while they are under way: deadlines, and who is to be woken.
+
+All have the same time, so the first to begin is the first whose time is up: one timer serves them all.
+Answers are stamped as they come in and read afterwards: greenlets run only once the loop has emptied the
+sockets that had something.
+"""
+
+import time
+from collections import deque
+from typing import Final, Protocol
+
+from gevent import Greenlet, get_hub, getcurrent
+
+from workers.engine.heads import Heads
+
+WAKE_FOR_NS: Final = 500_000
+"""Answers are read for this long before sockets are looked at again: what comes meanwhile is stamped late."""
+
+
+class Trip(Protocol):
+    """A request under way: what is done with one here. `waiter`: the greenlet that waits for its end."""
+
+    waiter: Greenlet | None
+
+    def too_late(self, now_ns: int) -> None:
+        """Its time is up."""
+
+
+class Trips:
+    """Requests under way. `timeout_s`: first byte written to last byte read; `answer_bytes`: of an answer."""
+
+    __slots__ = (
+        "_due", "_hub", "_over", "_ringing", "_timeout_ns", "_timer", "_waking", "answer_bytes", "heads",
+        "timeout_s",
+    )  # fmt: skip
+
+    def __init__(self, timeout_s: float, *, answer_bytes: int) -> None:
+        self.timeout_s = timeout_s
+        self.answer_bytes = answer_bytes
+        self.heads = Heads()
+        self._timeout_ns = round(timeout_s * 1e9)
+        self._due: dict[Trip, int] = {}
+        self._over: deque[Trip] = deque()
+        self._waking = self._ringing = False
+        self._hub = get_hub()
+        self._timer = self._hub.loop.timer(0.0)
+
+    def wait(self, trip: Trip, *, since_ns: int) -> None:
+        """Let others run until the trip is over; its time runs from `since_ns`."""
+        self._due[trip] = since_ns + self._timeout_ns
+        if not self._ringing:
+            self._ring_at(since_ns + self._timeout_ns)
+        trip.waiter = getcurrent()
+        try:
+            self._hub.switch()
+        finally:
+            trip.waiter = None
+            self._due.pop(trip, None)
+
+    def over(self, trip: Trip) -> None:
+        """Wake whoever waits for it, once the sockets that are ready have been read."""
+        self._due.pop(trip, None)
+        self._over.append(trip)
+        if not self._waking:
+            self._waking = True
+            self._hub.loop.run_callback(self._wake)
+
+    def close(self) -> None:
+        """Give the timer back; requests under way have no deadline any more."""
+        self._timer.stop()
+        self._timer.close()
+        self._ringing = True
+
+    def _wake(self) -> None:
+        over = self._over
+        until_ns = time.monotonic_ns() + WAKE_FOR_NS
+        try:
+            while over:
+                waiter = over.popleft().waiter
+                if waiter is not None:  # else it was killed meanwhile
+                    waiter.switch()
+                    if time.monotonic_ns() > until_ns:
+                        break
+        finally:
+            self._waking = bool(over)
+            if over:
+                self._hub.loop.run_callback(self._wake)
+
+    def _ring_at(self, at_ns: int) -> None:
+        self._ringing = True
+        self._timer.close()
+        self._timer = self._hub.loop.timer(max(at_ns - time.monotonic_ns(), 0) / 1e9)
+        self._timer.start(self._ring, update=True)
+
+    def _ring(self) -> None:
+        self._ringing = False
+        now_ns = time.monotonic_ns()
+        late = []
+        for trip, due_ns in self._due.items():
+            if due_ns > now_ns:
+                self._ring_at(due_ns)
+                break
+            late.append(trip)
+        for trip in late:
+            trip.too_late(now_ns)
