@@ -68,6 +68,7 @@ generated: $(STAMP)
 	$(BIN)/python -m orchestrator.campaign.reference | diff -u docs/campaign.md - || \
 	  { echo "docs/campaign.md is not what the models say: run make docs"; exit 1; }
 	$(BIN)/python docs/modules.py --check
+	$(BIN)/python benchmarks/page.py --check
 
 # Read, not run: what takes a fleet or an installation is for `make test`.
 deploy: $(STAMP)

@@ -176,6 +176,7 @@ def _one(
     figures = client(truth, seconds=seconds, rate=rate, users=users)
     log = truth.log()
     return figures | {
+        "truth_requests": len(log.received_s),
         "truth_p50_s": log.quantile("service_s", 0.5),
         "truth_p99_s": log.quantile("service_s", 0.99),
     }

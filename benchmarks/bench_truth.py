@@ -25,6 +25,8 @@ SHAPES_PER_S = 1000.0
 QUANTILES = (0.5, 0.9, 0.95, 0.99, 0.999)
 STREAM_RATES = (400.0, 800.0, 1500.0)
 MANY, MANY_TOKENS, MANY_GAP_MS, FIRST_MS = 2000, 64, 50.0, 50.0
+WARMUP_S = 1.0
+"""Streams are compared from then on: connections are open, and as many under way as will be."""
 STALL_PER_S, STALL_S, STALL_AT_S, STALL_RUN_S = 500.0, 2.0, 5.0, 20.0
 
 Case = dict[str, Any]
@@ -52,10 +54,12 @@ def _round(seconds: float, *, seed: int) -> list[tuple[str, Case]]:
     found = [("open loop, 5,000 requests/s", _requests(5000.0, seconds=seconds, seed=seed))]
     life_s = (FIRST_MS + (MANY_TOKENS - 1) * MANY_GAP_MS) / 1e3
     rate_per_s = MANY / life_s
-    many = _streams(rate_per_s, tokens=MANY_TOKENS, gap_ms=MANY_GAP_MS, seconds=seconds + life_s, seed=seed)
+    many = _streams(
+        rate_per_s, tokens=MANY_TOKENS, gap_ms=MANY_GAP_MS, seconds=seconds, life_s=life_s, seed=seed
+    )
     found.append(("2,000 streams at once", many))
     for rate in STREAM_RATES:
-        figures = _streams(rate, tokens=16, gap_ms=5.0, seconds=seconds, seed=seed)
+        figures = _streams(rate, tokens=16, gap_ms=5.0, seconds=seconds, life_s=0.0, seed=seed)
         found.append((f"streams of 16 tokens, {rate:,.0f}/s", figures))
     for name, service in SHAPES.items():
         found.append((f"service times: {name}", _shape(service, seconds=seconds, seed=seed)))
@@ -69,18 +73,20 @@ def _requests(rate: float, *, seconds: float, seed: int) -> Case:
         return _shared(figures, truth)
 
 
-def _streams(rate: float, *, tokens: int, gap_ms: float, seconds: float, seed: int) -> Case:
+def _streams(rate: float, *, tokens: int, gap_ms: float, seconds: float, life_s: float, seed: int) -> Case:
+    warmup_s = life_s + WARMUP_S
     with truth_server(cpu=SERVER_CPU, gap_ms=gap_ms, tokens=tokens, first_ms=FIRST_MS) as truth:
         figures = run_engine(
             truth.url,
             rate_per_s=rate,
-            duration_s=seconds,
+            duration_s=warmup_s + seconds,
             stream=True,
             tokens=tokens,
             cpu=CLIENT_CPU,
             seed=seed,
+            warmup_s=warmup_s,
         )
-        log = truth.log()
+        log = truth.log().after(warmup_s)
         told = {
             f"{name}_p{100 * q:g}_s": figures.quantile(name, q)
             for name in ("ttft", "ttft_sent")

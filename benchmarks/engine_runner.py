@@ -47,7 +47,7 @@ class Figures:
     """What one run came to. `sketches`: by quantity, seconds.
 
     `cpu_s`: user and system time of the engine's process from its start order to its last word; imports and
-    warm-up are left out.
+    getting ready are left out.
     """
 
     requests: int
@@ -94,12 +94,14 @@ def run_engine(  # noqa: PLR0913  # a benchmark's many settings
     path: str = "/infer",
     cpu: int | None = None,
     seed: int = 1,
+    warmup_s: float = 0.0,
 ) -> Figures:
     """Load `url` with one engine pinned to core `cpu` (None: not pinned) and return what it measured.
 
     `rate_per_s` None is saturated: `users` that send again as soon as they are answered; else an open loop
     whose arrivals are a `process` (poisson, constant). `stream`: openai-chat streams of `tokens` tokens with
     synthetic prompts, else json-http POSTs to `path` with rows of a file (`rows`; none: ten small ones).
+    Requests of the first `warmup_s` are in every count and cost, and in no sketch, as in a campaign.
     Raises RuntimeError where the engine says that it cannot, or ends otherwise than done.
     """
     with tempfile.TemporaryDirectory() as folder:
@@ -107,7 +109,7 @@ def run_engine(  # noqa: PLR0913  # a benchmark's many settings
         spec = _spec(
             url, arrivals=arrivals, stream=stream, tokens=tokens,
             data=FileData(str(rows or _rows(Path(folder)))), path=path, timeout_s=timeout_s,
-            max_in_flight=max_in_flight, seed=seed,
+            max_in_flight=max_in_flight, seed=seed, warmup_s=warmup_s,
         )  # fmt: skip
         child = _Child(cpu)
         try:
@@ -147,7 +149,7 @@ def _figures(snapshots: list[Snapshot], *, duration_s: float, cpu_s: float) -> F
             if cell.group not in (JUDGED, WARMUP):
                 continue  # the same requests once more
             outcomes.update(cell.outcomes)
-            for name, part in cell.sketches.items():
+            for name, part in cell.sketches.items() if cell.group == JUDGED else ():
                 sketches[name] = merge(sketches.get(name, EMPTY), from_wire(part))
     unsent = sum(count for name, count in outcomes.items() if name.startswith("unsent"))
     return Figures(
@@ -248,7 +250,7 @@ def _arrivals(
 
 def _spec(  # noqa: PLR0913  # of `run_engine`
     url: str, *, arrivals: OpenArrivals | ClosedArrivals, stream: bool, tokens: int, data: DataSpec,
-    path: str, timeout_s: float, max_in_flight: int, seed: int,
+    path: str, timeout_s: float, max_in_flight: int, seed: int, warmup_s: float,
 ) -> LoadSpec:  # fmt: skip
     if stream:
         target = TargetSpec("bench", "openai-chat", url, {"url": url, "model": "bench"}, timeout_s)
@@ -257,7 +259,8 @@ def _spec(  # noqa: PLR0913  # of `run_engine`
         target = TargetSpec("bench", "json-http", url, {"url": url, "path": path}, timeout_s)
     return LoadSpec(
         campaign="bench", phase="p", activity="bench", kind="load", target=target, arrivals=arrivals,
-        warmup_s=0.0, max_in_flight=max_in_flight, data=data, bounds=STREAM_BOUNDS if stream else JSON_BOUNDS,
+        warmup_s=warmup_s, max_in_flight=max_in_flight, data=data,
+        bounds=STREAM_BOUNDS if stream else JSON_BOUNDS,
         tag_groups=(), seed=seed, fence_s=FENCE_S,
     )  # fmt: skip
 
