@@ -5,6 +5,7 @@ memory of the engine once it is warm, at its highest and at its end. 700 s are a
 """
 
 import asyncio
+import select
 import subprocess
 import sys
 import threading
@@ -20,7 +21,7 @@ WHOLE = 7_000_000
 """Requests from which on the figures are kept."""
 USERS = 32
 WARM_S = 5.0
-"""The first snapshots, sketches and users are made within it."""
+"""From the first request on: the first snapshots, sketches and users are made within it."""
 MIB = 2**20
 
 
@@ -39,6 +40,8 @@ class _Failing(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         assert isinstance(self._transport, asyncio.Transport)
+        if not self.following:
+            print("asked", flush=True)
         if data.endswith(b"}"):
             self._transport.write(self.answers[_Failing.following % TEXTS])
             _Failing.following += 1
@@ -71,6 +74,8 @@ def measure(duration_s: float) -> Memory:
             target=lambda: found.append(run_engine(url, users=USERS, duration_s=duration_s, timeout_s=5.0))
         )
         runs.start()
+        while runs.is_alive() and not select.select([server.stdout], [], [], 0.25)[0]:
+            pass  # the engine is not ready yet
         seen = _looks(runs, server.pid)
         runs.join()
         server.terminate()

@@ -10,9 +10,13 @@ MOST_TURN_GROUPS: Final = 20
 
 
 def retries_of(model: clients.Retries | None, *, timeout_s: float) -> behaviour.Retries | None:
-    """The policy; without `within` no try begins later than the target's timeout after the first."""
+    """The policy; without `within` no try begins later than the target's timeout after the first.
+
+    Where timeouts are tried again that would leave none of them another try, so each try has one.
+    """
     if model is None:
         return None
+    usual_s = timeout_s * model.attempts if "timeout" in model.on else timeout_s
     breaker = None
     if model.breaker is not None:
         given = model.breaker
@@ -23,7 +27,7 @@ def retries_of(model: clients.Retries | None, *, timeout_s: float) -> behaviour.
         backoff_s=model.backoff,
         max_backoff_s=model.max_backoff,
         jitter=model.jitter,
-        within_s=timeout_s if model.within is None else model.within,
+        within_s=usual_s if model.within is None else model.within,
         budget=model.budget,
         breaker=breaker,
         retry_after=model.retry_after,

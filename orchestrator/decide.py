@@ -26,6 +26,8 @@ NUMBERS_WITHIN_S = 15.0
 """How long a phase waits for the last snapshots of an attempt that is over; what is missing then is a gap."""
 MOST_ATTEMPTS = 20
 """Attempts at one shard; a shard that dies this often is the test's own fault and lowers coverage."""
+STILL_STARTING = "the worker was still starting it, a sign of a busy host"
+"""Of an attempt whose worker has not asked the target yet."""
 RETRIED = frozenset({"load", "soak", "regression", "search", "telemetry"})
 
 
@@ -284,7 +286,7 @@ def _cannot_begin(state: State, plan: Plan, phase: PhasePlan, seen: Seen, now_s:
 def _unmet(state: State, plan: Plan, phase: PhasePlan, seen: Seen) -> list[str]:
     """What a phase that did not begin was waiting for."""
     waiting = [
-        f"{_which(attempt, plan)}: {attempt.not_ready or 'not ready'}"
+        f"{_which(attempt, plan)}: {attempt.not_ready or STILL_STARTING}"
         for attempt in _live(state, phase)
         if attempt.status != "ready"
     ]

@@ -27,6 +27,7 @@ from workers.contract import names
 MOST_BYTES = 64 * 1024 * 1024
 """Larger files are fetched by every worker from their URL, not through Redis."""
 KEPT_S = 48 * 3600
+"""How long files stay in Redis, at least; submissions add how long their campaign's schedules run."""
 
 
 def files_of(campaign: Campaign) -> tuple[str, ...]:
@@ -73,14 +74,18 @@ def code_of(campaign: Campaign, base: Path) -> dict[str, tuple[str, int]]:
     return found
 
 
-def store_files(client: redis.Redis, base: Path, paths: tuple[str, ...]) -> dict[str, tuple[str, int]]:
+def store_files(
+    client: redis.Redis, base: Path, paths: tuple[str, ...], *, for_s: int = KEPT_S
+) -> dict[str, tuple[str, int]]:
     """Put each file into Redis under its sha256, unless it is there; returns path -> (sha256, size).
+
+    They stay for `for_s` seconds at least.
 
     One that is too large for Redis is only read, where its path is a URL: workers fetch it from there, and
     hold it against the sha256. Raises UsageError for a large one without a URL, and for one that cannot be
     read.
     """
-    return {path: _store(client, base, path) for path in paths}
+    return {path: _store(client, base, path, for_s=for_s) for path in paths}
 
 
 @contextmanager
@@ -96,7 +101,7 @@ def local_copy(base: Path, path: str) -> Iterator[Path]:
         yield Path(file.name)
 
 
-def _store(client: redis.Redis, base: Path, path: str) -> tuple[str, int]:
+def _store(client: redis.Redis, base: Path, path: str, *, for_s: int) -> tuple[str, int]:
     digest = hashlib.sha256()
     size = 0
     kept: list[bytes] = []
@@ -113,14 +118,18 @@ def _store(client: redis.Redis, base: Path, path: str) -> tuple[str, int]:
             )
     sha256 = digest.hexdigest()
     if size <= MOST_BYTES:
-        keep_chunks(client, sha256, kept or [b""], for_s=KEPT_S)
+        keep_chunks(client, sha256, kept or [b""], for_s=for_s)
     return sha256, size
 
 
 def keep_chunks(client: redis.Redis, sha256: str, pieces: Sequence[bytes], *, for_s: int) -> None:
-    """Put a file's pieces of 1 MiB under its sha256, unless they are there; they stay for `for_s` seconds."""
+    """Put a file's pieces of 1 MiB under its sha256, unless they are there.
+
+    They stay for `for_s` seconds, or longer where another campaign needs them for longer.
+    """
     key = names.file_chunks(sha256)
-    if client.expire(key, for_s):
+    left_s = client.ttl(key)
+    if left_s >= for_s or client.expire(key, for_s):
         return
     pipe = client.pipeline(transaction=True)
     pipe.delete(key)

@@ -57,7 +57,7 @@ class Intake:
                 self.interval.of(shard[0]).note(snapshot)
                 fresh.setdefault(shard[0], []).append(snapshot)
         for activity, snapshots in fresh.items():
-            delta = combined(snapshots)
+            delta = self.aggregate.of(activity).bounded(combined(snapshots))
             self.aggregate.of(activity).add(delta)
             self.interval.of(activity).add(delta)
 

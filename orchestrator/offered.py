@@ -50,11 +50,16 @@ def offered_between(arrivals: OpenArrivals, from_s: float, to_s: float) -> float
     return max(0.0, cumulated(arrivals, to_s) - cumulated(arrivals, from_s)) if to_s > from_s else 0.0
 
 
-def rates(schedules: Sequence[OpenArrivals], *, length_s: float, columns: int) -> tuple[float, ...]:
-    """The mean planned rate per second of all schedules together, in `columns` equal parts of the phase."""
+def rates(
+    schedules: Sequence[tuple[OpenArrivals, int]], *, length_s: float, columns: int
+) -> tuple[float, ...]:
+    """The mean planned rate per second of all together, in `columns` equal parts of the phase.
+
+    Each schedule stands with the requests that one of its arrivals makes: more than one for conversations.
+    """
     width_s = length_s / columns
     edges = [column * width_s for column in range(columns + 1)]
-    curves = [[cumulated(one, edge) for edge in edges] for one in schedules]
+    curves = [[cumulated(one, edge) * requests for edge in edges] for one, requests in schedules]
     return tuple(
         sum(curve[column + 1] - curve[column] for curve in curves) / width_s for column in range(columns)
     )

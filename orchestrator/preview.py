@@ -254,7 +254,11 @@ def _phase(model: Phase, phase: PhasePlan, ground: _Ground, *, starts_s: float) 
         for one, planned in pairs
         if isinstance(one, ChaosActivity)
     )
-    schedules = [one.arrivals for one in phase.activities if isinstance(one.arrivals, OpenArrivals)]
+    schedules = [
+        (one.arrivals, max(1, one.turns))
+        for one in phase.activities
+        if isinstance(one.arrivals, OpenArrivals)
+    ]
     charted = bool(schedules) and phase.duration_s > 0
     curve = rates(schedules, length_s=phase.duration_s, columns=COLUMNS) if charted else ()
     known = [one.requests for one in activities if one.requests is not None]
@@ -289,7 +293,6 @@ def _activity(
     workers = _shares(placed, offer, shards)
     ran_by = [cards[one.worker] for one in placed if one.worker in cards]
     notes = (offer.note, words_of(activity, ran_by))
-    largest = max((one.peak_per_s or 0.0 for one in workers), default=0.0)
     return ActivityPreview(
         key=activity.key,
         kind=activity.kind,
@@ -304,10 +307,21 @@ def _activity(
         peak_per_s=offer.peak_per_s,
         max_in_flight=activity.max_in_flight,
         lost_worker_gap_s=gap_s,
-        lost_worker_requests=gap_s * largest if activity.is_load and largest else None,
+        lost_worker_requests=_lost_requests(offer, workers, shards, gap_s=gap_s),
         note="; ".join(filter(None, notes)),
         good_to=good_to(activity, ran_by) if activity.is_load else None,
     )
+
+
+def _lost_requests(
+    offer: Offer, workers: tuple[WorkerShare, ...], shards: int, *, gap_s: float
+) -> float | None:
+    """Most requests that the worker with most shards has in `gap_s`, and never more than it has at all."""
+    largest = max((one.shards for one in workers), default=0)
+    if not (offer.peak_per_s and largest and gap_s):
+        return None
+    missed = gap_s * offer.peak_per_s
+    return (missed if offer.requests is None else min(missed, offer.requests)) * largest / shards
 
 
 def _shares(placed: list[Assignment], offer: Offer, shards: int) -> tuple[WorkerShare, ...]:

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import takewhile
 from pathlib import Path
 from typing import Final
 
@@ -12,7 +13,7 @@ import redis
 from orchestrator.campaign.files import is_url
 from orchestrator.campaign.models import Campaign, LoadActivity, SoakActivity
 from orchestrator.errors import ShakeoutError, UsageError
-from orchestrator.files import KEPT_S, MOST_BYTES, keep_chunks, local_copy
+from orchestrator.files import MOST_BYTES, keep_chunks, local_copy
 from orchestrator.plan import activity_keys
 from orchestrator.urls import CHUNK_BYTES
 from workers.contract import names
@@ -55,11 +56,11 @@ def summaries(recordings: Mapping[str, Recording]) -> dict[str, Trace]:
     return {key: one.trace for key, one in recordings.items()}
 
 
-def store_recordings(client: redis.Redis, recordings: Iterable[Recording]) -> None:
-    """Put the packed times into Redis, where workers and leaders find them."""
+def store_recordings(client: redis.Redis, recordings: Iterable[Recording], *, for_s: int) -> None:
+    """Put the packed times into Redis, where workers and leaders find them for `for_s` seconds at least."""
     for one in recordings:
         pieces = [one.packed[at : at + CHUNK_BYTES] for at in range(0, len(one.packed), CHUNK_BYTES)]
-        keep_chunks(client, one.trace.sha256, pieces, for_s=KEPT_S + round(one.trace.duration_s))
+        keep_chunks(client, one.trace.sha256, pieces, for_s=for_s)
 
 
 def fetch_times(client: redis.Redis, traces: Iterable[Trace]) -> tuple[Times, ...]:
@@ -71,8 +72,9 @@ def fetch_times(client: redis.Redis, traces: Iterable[Trace]) -> tuple[Times, ..
 
 
 def _fetch(client: redis.Redis, trace: Trace) -> Times:
-    pieces: list[bytes] = client.lrange(names.file_chunks(trace.sha256), 0, -1)  # type: ignore[assignment]
-    packed = b"".join(pieces)
+    key = names.file_chunks(trace.sha256)
+    asked = (client.lindex(key, place) for place in range(MOST_BYTES // CHUNK_BYTES + 1))
+    packed = b"".join(takewhile(lambda piece: piece is not None, asked))  # type: ignore[arg-type]
     if hashlib.sha256(packed).hexdigest() != trace.sha256:
         raise ShakeoutError(f"the times of {masked(trace.name)} are no longer in Redis; submit it again")
     return hold(trace, unpack(packed, name=masked(trace.name)))

@@ -12,8 +12,8 @@ from orchestrator.campaign.files import is_url
 from orchestrator.campaign.load import LoadedCampaign
 from orchestrator.campaign.models import Campaign, RegressionActivity, Target
 from orchestrator.errors import UsageError
-from orchestrator.files import code_of, files_of, local_copy, store_files
-from orchestrator.plan import activity_keys
+from orchestrator.files import KEPT_S, code_of, files_of, local_copy, store_files
+from orchestrator.plan import activity_keys, plan_of
 from orchestrator.recorded import read_recordings, store_recordings, summaries
 from orchestrator.store import Store
 from orchestrator.unfinished import unfinished
@@ -65,9 +65,11 @@ def submit(  # noqa: PLR0913  # each is a part of the one fact
     `labels`: the submitter's own. `max_time_s`: the leader stops it when so long has passed; 0: no limit.
     """
     base = loaded.path.parent
-    files = store_files(store.client, base, files_of(loaded.campaign)) | code_of(loaded.campaign, base)
     recordings = read_recordings(loaded.campaign, base)
-    store_recordings(store.client, recordings.values())
+    plan = plan_of(loaded.campaign, seed=seed, traces=summaries(recordings))
+    for_s = KEPT_S + round(sum(phase.duration_s for phase in plan.phases))
+    store_recordings(store.client, recordings.values(), for_s=for_s)
+    files = store_files(store.client, base, files_of(loaded.campaign), for_s=for_s)
     now_s = store.now_s()
     fact = f.Submitted(
         campaign=id_,
@@ -75,7 +77,7 @@ def submit(  # noqa: PLR0913  # each is a part of the one fact
         sets=loaded.sets,
         seed=seed,
         by=by,
-        files=files,
+        files=files | code_of(loaded.campaign, base),
         urls=dict(urls),
         cases=golden_cases(loaded.campaign, base),
         traces=summaries(recordings),

@@ -5,6 +5,7 @@ Several workers of a host may share the folder: a file appears under its sha256 
 
 import hashlib
 import os
+import re
 import time
 from pathlib import Path
 from typing import BinaryIO
@@ -24,6 +25,7 @@ DOWNLOAD_WITHIN_S = 900.0
 CHUNK_BYTES = 1024 * 1024
 MOST_CHUNKS = 64
 """Of 1 MiB: what Redis holds of one file at most."""
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 def fetch(client: redis.Redis, sha256: str, *, folder: Path, name: str) -> Path:
@@ -31,6 +33,8 @@ def fetch(client: redis.Redis, sha256: str, *, folder: Path, name: str) -> Path:
 
     `name`: its path or URL in the campaign file. Raises DataError, which shows no login of a URL.
     """
+    if not _SHA256.fullmatch(sha256):  # it becomes a path, and must not lead out of the folder
+        raise DataError(f"{masked(name)}: {sha256[:80]!r} is no sha256; submit the campaign again")
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / sha256
     if path.exists():

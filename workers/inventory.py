@@ -156,6 +156,8 @@ class GpuWatch:
                 stderr=subprocess.DEVNULL,
                 env=self._environment,
             )
+            if self._closing.is_set():  # `close` may not have seen this child
+                child.kill()
         except OSError as error:
             return Devices(driver=f"not known: no process could be started to ask ({error})")
         try:

@@ -90,7 +90,7 @@ def lone(allow_targets: Sequence[str], environment: Mapping[str, str] = os.envir
     """Settings of a process without a fleet, which sends a single request. Raises ContractError."""
     told = parse(["--name", "replay"], {**environment, "SHAKEOUT_BROKER": _NO_BROKER, KEY_VARIABLE: ""})
     listed = dict.fromkeys([*told.allow_targets, *allow_targets])
-    return replace(told, allow_targets=tuple(listed), environment=environment, warning="")
+    return replace(told, allow_targets=tuple(listed), warning="")
 
 
 def _keys(variable: str, environment: Mapping[str, str], parser: argparse.ArgumentParser) -> Keys:

@@ -201,11 +201,13 @@ def _achieved(totals: ActivityTotals, scheduled: int, *, end_s: float) -> float:
 
     One that its own lag carried beyond the schedule's end was not sent in time: a generator that takes 7 s
     for the arrivals of 3 s did not offer their rate. Wait and connect are the target's doing and not in lag.
+    Rows are of whole seconds, so a lag of less than one is never beyond: the burst with which a recording
+    of 9.001 s ends is sent in time.
     """
     outcomes = totals.outcomes()
     sent = sum(outcomes.values()) - outcomes[UNSENT_GENERATOR]
     overran = sum(
-        lag.share_above(end_s - second) * lag.count
+        lag.share_above(max(1.0, end_s - second)) * lag.count
         for second, row in totals.group(JUDGED).items()
         if (lag := row.sketches.get("lag", EMPTY)).count and second < end_s
     )

@@ -14,6 +14,9 @@ from workers.contract.bounds import BoundCount, add_counts
 from workers.contract.sketch import EMPTY, Sketch, from_wire, merge, merge_all, to_wire
 from workers.contract.slowest import slowest_of
 from workers.contract.snapshot import (
+    ENDPOINT_GROUP,
+    MOST_ENDPOINTS,
+    TOO_MANY_ENDPOINTS,
     CaseResult,
     Cell,
     ErrorExample,
@@ -92,9 +95,9 @@ class AttemptSeen:
 class ActivityTotals:
     """All snapshots of one activity, added up.
 
-    `seconds`: (group, second) -> totals; `by_group`: outcomes over all of a group's seconds. `running`:
-    highest number in flight by second, summed over shards. `cases`: golden row -> the first result that
-    came.
+    `seconds`: (group, second) -> totals, of an endpoint all in second 0, for a night of fifty would take
+    gigabytes; `by_group`: outcomes over all of a group's seconds. `running`: highest number in flight by
+    second, summed over shards. `cases`: golden row -> the first result that came.
     """
 
     seconds: dict[tuple[str, int], Totals] = field(default_factory=dict)
@@ -136,10 +139,23 @@ class ActivityTotals:
             seen.start_lag_s = snapshot.start_lag_s
         return True
 
+    def bounded(self, delta: Snapshot) -> Snapshot:
+        """The delta without endpoints beyond the first MOST_ENDPOINTS: each shard may name others."""
+        told = {group for group in self.by_group if group.startswith(ENDPOINT_GROUP)}
+        more = {cell.group: None for cell in delta.cells if cell.group.startswith(ENDPOINT_GROUP)}
+        new = [group for group in more if group not in told]
+        left_out = set(new[MOST_ENDPOINTS - len(told) :])
+        if not left_out:
+            return delta
+        cells = [cell for cell in delta.cells if cell.group not in left_out]
+        warnings = [*delta.warnings, TOO_MANY_ENDPOINTS]
+        return msgspec.structs.replace(delta, cells=cells, warnings=warnings)
+
     def add(self, delta: Snapshot) -> None:
         """Add everything that adds up."""
         for cell in delta.cells:
-            self.seconds.setdefault((cell.group, cell.second), Totals()).add(cell)
+            second = 0 if cell.group.startswith(ENDPOINT_GROUP) else cell.second
+            self.seconds.setdefault((cell.group, second), Totals()).add(cell)
             self.by_group.setdefault(cell.group, Counter()).update(cell.outcomes)
         self.running.update(delta.running)
         self.completions.update(delta.completions)

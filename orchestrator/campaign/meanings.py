@@ -192,8 +192,8 @@ ACTIVITIES: Final[Mapping[str, str]] = {
         "it."
     ),
     "Retries.within": (
-        "No try begins later than this after the first one; without it the target's `timeout`. Each try has "
-        "the whole `timeout` for its answer."
+        "No try begins later than this after the first one; without it the target's `timeout`, or `attempts` "
+        "times that where `on` has timeout. Each try has the whole `timeout` for its answer."
     ),
     "Retries.budget": (
         "Of the requests that an engine began in the last 10 s, the share that may be tried again. Without "

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
+from orchestrator.report.formats import number
 from orchestrator.slo.words import seconds
 
 ROWS: Final = 4
@@ -21,7 +22,7 @@ def chart(rates_per_s: Sequence[float], *, length_s: float, faults: Sequence[Spa
     top = max(rates_per_s, default=0.0)
     rows = 1 if min(rates_per_s, default=0.0) >= top * (1 - FLAT) else ROWS
     heights = [round(rate / top * rows * 8) if top else 0 for rate in rates_per_s]
-    labels = [f"{top:,.6g}/s", *[""] * (rows - 1)]
+    labels = [f"{number(round(top, 6))}/s", *[""] * (rows - 1)]
     margin = len(labels[0])
     lines = [
         f"{INDENT}{labels[row]:>{margin}} ┤{_row(heights, rows - 1 - row)}".rstrip() for row in range(rows)

@@ -15,7 +15,15 @@ from orchestrator.aggregate.totals import Totals
 from orchestrator.outcome import Outcome
 from orchestrator.plan import ActivityPlan
 from workers.contract.schedule import OpenArrivals
-from workers.contract.snapshot import ABANDONED, JUDGED, QUANTITIES, UNSENT_GENERATOR, UNSENT_TARGET, WARMUP
+from workers.contract.snapshot import (
+    ABANDONED,
+    ENDPOINT_GROUP,
+    JUDGED,
+    QUANTITIES,
+    UNSENT_GENERATOR,
+    UNSENT_TARGET,
+    WARMUP,
+)
 
 SHOWN = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
 
@@ -48,6 +56,8 @@ def _rows(measured: Measured, outcome: Outcome) -> Iterator[dict[str, Any]]:
     start_s = outcome.state.phases[plan.phase].start_s or 0.0
     keys = {*totals.seconds, *account.scheduled, *account.unknown, *account.unsent}
     for group, second in sorted(keys):
+        if group.startswith(ENDPOINT_GROUP):  # known as a whole alone
+            continue
         row = _counts(plan, totals.seconds.get((group, second), Totals()))
         row |= {"group": group or "judged", "second": second, "start_s": start_s + second}
         if group in (JUDGED, WARMUP):

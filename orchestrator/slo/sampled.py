@@ -114,6 +114,7 @@ def _found(rule: ShareRule, span: Span, *, over: Callable[[BoundCount], int], wi
 def _reason(rule: ShareRule, sample: Sample, span: Span, *, verdict: str, windows: int) -> str:
     most = 1 - rule.quantile
     seen = f"{percent(sample.share, apart_from=most)} of {count(sample.total, rule.noun)} were {rule.over}"
+    seen += _failed(rule, span)
     allowed = f"at most {percent(most)} may be"
     worth = f", worth {sample.effective:,.0f} independent ones" if sample.deff > 1.05 else ""
     if sample.whole_n:
@@ -130,6 +131,13 @@ def _reason(rule: ShareRule, sample: Sample, span: Span, *, verdict: str, window
         f"{seen}{worth}; {allowed}, but the upper 99% limit is {upper}: {carried}, "
         f"not {percent(rule.quantile)}; {_settled_by(rule, sample, span)}"
     )
+
+
+def _failed(rule: ShareRule, span: Span) -> str:
+    """How many of those that are over a limit of time never had a time: nobody should look for slow ones."""
+    failed = sum(row.bad for row in span.rows)
+    timed = rule.worsened_by_delay and "itl" not in rule.series  # gaps of failed requests are not counted
+    return f", {failed:,} of them because they failed" if timed and failed else ""
 
 
 def _settled_by(rule: ShareRule, sample: Sample, span: Span) -> str:

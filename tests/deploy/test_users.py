@@ -17,6 +17,7 @@ from workers.contract.permits import ROLES, denied
 CAMPAIGN = """\
 campaign: {name}
 seed: 3
+samples: all
 validity: {{lag_p99: 2s, start_skew: 10s}}
 targets:
   chat: {{protocol: openai-chat, model: demo, url: "{url}", timeout: 5s}}
@@ -30,6 +31,12 @@ phases:
         arrivals: {{process: poisson, rate: 20/s}}
         duration: {duration}
         data: {{synthetic: {{input_tokens: 4, output_tokens: 2}}}}
+      - name: recorded
+        kind: load
+        target: chat
+        shards: 1
+        arrivals: {{process: trace, trace: recorded.csv}}
+        data: recorded.csv
       - name: answers
         kind: regression
         target: chat
@@ -41,6 +48,7 @@ GOLDEN = {
     "request": {"messages": [{"role": "user", "content": "hello"}], "max_tokens": 1},
     "expected": {"finish_reason": "length"},
 }
+RECORDED = "timestamp,input_length,output_length\n" + "".join(f"{at / 10},4,2\n" for at in range(20))
 CLAIMS = names.claims("c")
 WRITES_LEADER = "return redis.call('HSET', 'shakeout:leader', 'epoch', 9)"
 ANYBODY = [
@@ -114,9 +122,11 @@ def fleet(request, new_server: Callable[[str], Any]) -> Any:
     """Coordinator, worker and Flower, each as its own user; a target, and a submitter's files."""
     server = new_server(request.param)
     (server.folder / "golden.jsonl").write_text(json.dumps(GOLDEN) + "\n")
-    server.start("coordinator", "orchestrator", "coordinator", "--runs", str(server.folder / "runs"))
+    (server.folder / "recorded.csv").write_text(RECORDED)
+    runs = f"file://{server.folder}/runs"
+    server.start("coordinator", "orchestrator", "coordinator", "--runs", runs)
     worker = server.start(
-        "worker", "workers", "--name", "w1", "--slots", "3", SHAKEOUT_HOME=str(server.folder / "home")
+        "worker", "workers", "--name", "w1", "--slots", "4", SHAKEOUT_HOME=str(server.folder / "home")
     )
     flower = server.start("flower", "orchestrator", "flower", "--port", "0")
     target = server.start("worker", "workers.demo_target", "--ttft", "5ms", "--gap", "1ms")
@@ -148,8 +158,12 @@ def test_a_whole_campaign_passes_with_every_part_as_its_own_user_and_nothing_is_
     )
     assert done.returncode == 0, done.stdout + done.stderr
     id_ = done.stdout.split()[0]
-    assert json.loads((fleet.folder / "got" / "report.json").read_text())["verdict"] == "pass"
-    until(lambda: len(tasks_in_flower(fleet)) == 3)
+    report = json.loads((fleet.folder / "got" / "report.json").read_text())
+    assert report["verdict"] == "pass"
+    kept = {name: one["samples"] for name, one in report["activities"].items() if "samples" in one}
+    assert {name: one["missing"] for name, one in kept.items()} == {"steady": 0, "recorded": 0}
+    assert kept["recorded"]["rows"] == 20
+    until(lambda: len(tasks_in_flower(fleet)) == 4)
     for role, *words in (
         ("submitter", "report", id_),
         ("submitter", "watch", id_),

@@ -92,6 +92,29 @@ def test_conversations_are_judged_turn_by_turn(run, target) -> None:
     assert verdicts["goodput(latency < 5s) >= 50% for turn=3"] == ("pass", turns[2])
 
 
+def test_the_next_coordinator_counts_tries_and_turns_as_one_would_have(run, target, until) -> None:
+    demo = target("--error-rate", "20%", "--ttft", "5ms", "--gap", "1ms")
+    both = "retries: {attempts: 4, backoff: 20ms}\n        sessions: {turns: 3, think: 300ms}"
+    whole = text(demo.url, behaviour=both, duration="8s")
+    one = run(whole.replace("on_lost_coordinator: 2s", "on_lost_coordinator: 30s"))
+    until(lambda: len(demo.received()) > 60)
+    (coordinator,) = one.find("orchestrator", "coordinator")
+    coordinator.kill()
+    assert one.wait() == 0, one.output
+    counts, said = adds_up(one.report()), one.report()["activities"]["peak-load"]
+    log = demo.indices("peak-load")
+    assert (counts["sent"], counts["unknown"], counts["unsent"]) == (len(log), 0, 0)
+    assert said["retries"]["tries_sent"] == log.total()
+    assert said["retries"]["requests_by_attempts"] == {
+        str(n): k for n, k in sorted(Counter(log.values()).items())
+    }
+    turns = Counter(index % 3 for index in log)
+    assert (said["sessions"]["begun"], said["sessions"]["cut"]) == (turns[0], 0)
+    assert said["sessions"]["begun"] == sum(
+        said["sessions"][key] for key in ("whole", "broken", "ended_with_schedule")
+    )
+
+
 def test_a_killed_engine_cuts_its_conversations_and_the_report_says_so(run, target, until) -> None:
     demo = target("--ttft", "5ms", "--gap", "1ms")
     one = run(text(demo.url, behaviour="sessions: {turns: 4, think: 700ms}", duration="8s"))

@@ -67,6 +67,17 @@ def test_a_phase_that_waits_for_its_target_says_so_when_its_time_is_over(world, 
     assert "steady on worker a, target chat: it does not answer yet" in one.state.aborting.why
 
 
+def test_a_worker_that_has_not_asked_the_target_yet_blames_no_target(world, load_activity):
+    one = world(("only", load_activity), top="place_within: 20s\n")
+    one.say(f.Submitted(campaign="c-1", text=""))
+    one.step()
+    one.claim()
+    one.now_s += 21
+    one.renew()
+    one.step()
+    assert "steady on worker a, target chat: the worker was still starting it" in one.state.aborting.why
+
+
 def test_a_phase_without_a_place_says_so_while_it_waits_and_not_once_it_has_one(world, card, load_activity):
     one = world(("only", load_activity), fleet=[card("a", slots=2)])
     one.seen = replace(one.seen, busy={"a": 2}, held_by={"a": ("another-1",)})

@@ -56,6 +56,13 @@ def test_a_file_is_stored_once_in_chunks_and_kept_for_two_days_from_the_last_sub
         redis_client.expire(key, 5)
 
 
+def test_a_file_that_is_to_stay_for_longer_does(redis_client):
+    sha256 = hashlib.sha256(ROW).hexdigest()
+    for for_s in (1000, 2000, 10):
+        files.keep_chunks(redis_client, sha256, [ROW], for_s=for_s)
+    assert 1900 < redis_client.ttl(names.file_chunks(sha256)) <= 2000
+
+
 def test_an_empty_file_travels_too(redis_client, tmp_path):
     (tmp_path / "empty").write_bytes(b"")
     ((sha256, size),) = store_files(redis_client, tmp_path, ("empty",)).values()

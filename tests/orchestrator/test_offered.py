@@ -95,9 +95,11 @@ def test_a_search_says_how_many_levels_it_needs_at_most(campaign_of, offers):
 def test_rates_are_means_of_equal_parts_and_add_up_over_loads():
     ramp = OpenArrivals("poisson", (Segment(0.0, 10.0, 0.0, 20.0),), 1, "a")
     flat = OpenArrivals("poisson", (Segment(0.0, 5.0, 4.0, 4.0),), 1, "b")
-    assert rates([ramp], length_s=10.0, columns=2) == pytest.approx((5.0, 15.0))
-    assert rates([ramp, flat], length_s=10.0, columns=2) == pytest.approx((9.0, 15.0))
-    assert sum(rates([ramp], length_s=10.0, columns=60)) * 10 / 60 == pytest.approx(100.0)
+    assert rates([(ramp, 1)], length_s=10.0, columns=2) == pytest.approx((5.0, 15.0))
+    assert rates([(ramp, 1), (flat, 1)], length_s=10.0, columns=2) == pytest.approx((9.0, 15.0))
+    talks = [(ramp, 3), (flat, 1)]
+    assert rates(talks, length_s=10.0, columns=2) == pytest.approx((19.0, 45.0)), "turns are requests too"
+    assert sum(rates([(ramp, 1)], length_s=10.0, columns=60)) * 10 / 60 == pytest.approx(100.0)
 
 
 def test_a_span_that_ends_before_it_begins_offers_nothing():

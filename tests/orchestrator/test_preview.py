@@ -34,6 +34,14 @@ def test_the_quickstart_is_all_there(example):
     assert fault.touches == "the process of the demo target chat"
 
 
+def test_a_lost_worker_costs_no_more_requests_than_it_has(campaign_of, load_activity):
+    short = load_activity.replace("duration: 30s", "duration: 4s")
+    assert short != load_activity
+    (phase,) = previewed(campaign_of(("p", short))).phases
+    activity = phase.activities[0]
+    assert activity.lost_worker_requests == activity.requests / 2
+
+
 def test_the_rate_over_time_has_the_area_of_the_requests(example):
     peak = example("quickstart").phases[1]
     assert len(peak.rates_per_s) == COLUMNS

@@ -33,6 +33,19 @@ def test_a_broken_or_missing_file_is_named_and_nothing_is_left(redis_client, tmp
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("sha256", ["../secret", "/{folder}/secret", "", "0" * 63, "A" * 64])
+def test_what_is_no_sha256_leads_to_no_file_of_this_host(redis_client, tmp_path, sha256):
+    (tmp_path / "secret").write_text("hush")
+    with pytest.raises(DataError, match="is no sha256"):
+        fetch(
+            redis_client,
+            sha256.format(folder=str(tmp_path).strip("/")),
+            folder=tmp_path / "files",
+            name="rows.jsonl",
+        )
+    assert not (tmp_path / "files").exists()
+
+
 def test_a_file_that_is_too_large_for_redis_is_fetched_from_its_url_and_held_against_its_sha256(
     redis_client, tmp_path
 ):

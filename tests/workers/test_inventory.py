@@ -3,7 +3,9 @@
 import logging
 import os
 import signal
+import subprocess
 import sys
+import threading
 import time
 from importlib import metadata
 
@@ -90,6 +92,28 @@ def test_a_watch_that_ends_leaves_no_process_behind(nvidia, watch, stage):
     stage.until(askers)
     assert one.devices() == NOT_YET
     one.close()
+    assert askers() == []
+
+
+def test_a_watch_that_ends_while_its_question_is_begun_leaves_no_process_behind(nvidia, watch, monkeypatch):
+    begun, closing, begin = threading.Event(), threading.Event(), subprocess.Popen
+
+    def slow(*given, **more):
+        child = begin(*given, **more)
+        begun.set()
+        assert closing.wait(10)
+        return child
+
+    driver = nvidia()
+    driver.behave("hangs")
+    monkeypatch.setattr(subprocess, "Popen", slow)
+    one = watch(driver, answer_within_s=60.0)
+    assert begun.wait(10)
+    ends = threading.Thread(target=one.close)
+    ends.start()
+    ends.join(0.2)
+    closing.set()
+    ends.join(30)
     assert askers() == []
 
 

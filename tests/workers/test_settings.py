@@ -3,7 +3,7 @@
 import pytest
 
 from workers.guard import SecretUnsetError, fill
-from workers.settings import parse
+from workers.settings import lone, parse
 
 LOCAL = {"SHAKEOUT_BROKER": "redis://127.0.0.1"}
 
@@ -41,6 +41,14 @@ def test_a_campaign_can_ask_for_what_the_operator_set_but_not_for_the_workers_ow
         fill("${env:SHAKEOUT_SIGNING_KEY}", told)
     assert fill("${env:CHAT_TOKEN}", told) == "t"
     assert "hush-hush" not in repr(told)
+
+
+def test_a_request_that_is_replayed_cannot_ask_for_the_secrets_of_who_replays_it():
+    told = lone(("10.0.0.0/8",), {"SHAKEOUT_SIGNING_KEY": "ops=hush-hush", "CHAT_TOKEN": "t"})
+    assert told.environment == {"CHAT_TOKEN": "t"}
+    assert told.allow_targets == ("10.0.0.0/8",)
+    with pytest.raises(SecretUnsetError):
+        fill("${env:SHAKEOUT_SIGNING_KEY}", told)
 
 
 def test_without_a_key_a_worker_beside_its_broker_warns():

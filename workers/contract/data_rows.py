@@ -35,7 +35,7 @@ def read_row(value: object, columns: Sequence[str], *, where: str, number: int) 
         if column not in value:
             there = ", ".join(str(key) for key in list(value)[:12]) or "nothing"
             raise DataError(
-                f"{where}: column {column!r} is missing, though `tags` names it; there are: {there}"
+                f"{where}: column {column!r} is missing or empty, though `tags` names it; there are: {there}"
             )
         tags[column] = _tag(value[column])
     request = value.get("request")

@@ -19,11 +19,13 @@ def decode(text: bytes | str) -> object:
 
 def _decode_leniently(text: bytes | str) -> object:
     try:
-        return json.loads(text if isinstance(text, str) else text.decode("utf-8"))
+        # without the end of its line, so that a row that breaks off does so in its own line, not in a second
+        return json.loads((text if isinstance(text, str) else text.decode("utf-8")).rstrip())
     except UnicodeDecodeError as error:
         raise ValueError(f"not UTF-8 at byte {error.start + 1}") from error
     except json.JSONDecodeError as error:
         place = f"line {error.lineno} column {error.colno}" if error.lineno > 1 else f"column {error.colno}"
-        raise ValueError(f"not JSON: {error.msg} at {place}") from error
+        what = f"{error.msg} at {place}" if text.strip() else "it is empty"
+        raise ValueError(f"not JSON: {what}") from error
     except RecursionError as error:
         raise ValueError("not readable: nested too deeply") from error

@@ -20,6 +20,9 @@ OUTCOME_GROUP = "@outcome="
 """Failed requests of the judged span once more, by how they failed: "@outcome=http_503". No tag begins so."""
 ENDPOINT_GROUP = "@endpoint="
 """Requests of the judged span once more, by what they asked, where one activity asks several things."""
+MOST_ENDPOINTS = 50
+"""Of these groups, in an engine and in all of an activity: users' own code may make names without end."""
+TOO_MANY_ENDPOINTS = f"requests have over {MOST_ENDPOINTS} names; only the first are told apart"
 
 REQUEST_SERIES = ("latency", "service_time", "wait", "ttft", "ttft_sent", "ttfot", "tpot", "itl")
 """Series that a request expression may name; the others travel beside them.
@@ -108,9 +111,9 @@ class RetryCounts(msgspec.Struct, array_like=True):
 
     `tried_again`: tries that were followed by another, by their outcome. `not_again`: requests that would
     have been tried again but for `budget`, `breaker`, `attempts` (all used), `within` (too late),
-    `rate_limit` or `stopped`. `written`: tries that reached the wire, as many as the target's own log
-    holds. `opened`: how often a breaker opened;
-    `held_back`: requests that it kept from being sent.
+    `rate_limit`, `stopped` or `exhausted` (no socket left here). `written`: tries that reached the wire, as
+    many as the target's own log holds. `opened`: how often a breaker opened; `held_back`: requests that it
+    kept from being sent.
     """
 
     tries: dict[int, int] = {}

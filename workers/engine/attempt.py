@@ -9,7 +9,7 @@ from workers.contract.snapshot import CaseResult
 from workers.contract.spec import LoadSpec, RegressionSpec
 from workers.engine import wire
 from workers.engine.book import NS, Book
-from workers.engine.control import Control
+from workers.engine.control import Control, hear_errors
 from workers.engine.gear import Gear
 from workers.engine.observers import Observers, observers_of
 from workers.engine.pipes import Words
@@ -68,6 +68,8 @@ def run_attempt(
         observers=observers,
     )
     gear.crowd.on_trouble(control.trouble)
+    if not isinstance(spec, LoadSpec) or spec.locustfile is None:  # code of one's own may lose greenlets
+        hear_errors(control.trouble)
     probe.start()
     gevent.spawn(tidy)
     reporter.start()

@@ -140,6 +140,10 @@ class Book:
         if not arrival.sent_ns:
             self._marks.writing(arrival)
 
+    def unwritten(self) -> None:
+        """The request that was being written failed before its first byte left."""
+        self._marks.unwritten()
+
     def left(self, arrival: Arrival, now_ns: int) -> None:
         """Its first byte was written at monotonic `now_ns`; however often tried, it is sent once."""
         if arrival.sent_ns:
@@ -219,9 +223,8 @@ class Book:
             self.recorder.given_up(arrival.second, arrival.groups, UNSENT_TARGET, counted)
 
     def unsent_generator(self, arrival: Arrival) -> None:
-        """It was handed over and could not be sent, by this side's doing; not if an earlier try was."""
-        if not arrival.sent_ns:
-            self._give_up(arrival, UNSENT_GENERATOR)
+        """It was handed over and could not be sent, by this side's doing."""
+        self._give_up(arrival, UNSENT_GENERATOR)
 
     def refused(self, arrival: Arrival) -> None:
         """The fence did not let it out: undecided, it is for a successor to take, unless a try was sent."""

@@ -16,7 +16,7 @@ from workers.engine.exchange import Exchange
 from workers.engine.idle import Idle
 from workers.engine.open_connection import Connection
 from workers.engine.roundtrip import round_trip
-from workers.engine.trips import Trips
+from workers.engine.trips import HELD_BYTES, Trips
 from workers.protocols.contract import Request
 
 MAX_BODY_BYTES: Final = 100 * 1024 * 1024
@@ -33,10 +33,10 @@ class Client:
 
     `timeout_s` runs from the first byte written to the last byte read; connecting may take as long, apart
     from it. `max_connections`: more requests at once are a mistake of the caller. `max_body_bytes`: of one
-    answer, as received.
+    answer, as received; `max_held_bytes`: of all that are under way.
     """
 
-    __slots__ = ("_connector", "_idle", "_in_flight", "_max_connections", "_openings", "_trips")
+    __slots__ = ("_closes", "_connector", "_idle", "_in_flight", "_max_connections", "_openings", "_trips")
 
     def __init__(
         self,
@@ -44,13 +44,15 @@ class Client:
         timeout_s: float,
         *,
         max_body_bytes: int = MAX_BODY_BYTES,
+        max_held_bytes: int = HELD_BYTES,
         max_connections: int = MAX_CONNECTIONS,
     ) -> None:
         self._connector = Connector(endpoint)
-        self._trips = Trips(timeout_s, answer_bytes=max_body_bytes)
+        self._trips = Trips(timeout_s, answer_bytes=max_body_bytes, held_bytes=max_held_bytes)
         self._max_connections = max_connections
         self._idle = Idle()
         self._in_flight = 0
+        self._closes = False
         self._openings: dict[tuple[object, ...], bytes] = {}
 
     def send(
@@ -117,7 +119,7 @@ class Client:
             exchange.connect_ns = monotonic_ns() - began_ns
 
     def _put_back(self, connection: Connection, *, keep: bool) -> None:
-        if keep and self._max_connections:
+        if keep and self._max_connections and not self._closes:
             self._idle.put(connection)
         else:
             connection.close()
@@ -129,6 +131,7 @@ class Client:
             if len(self._openings) >= MAX_OPENINGS:
                 self._openings.clear()
             opening = self._openings[key] = _opening(request, headers_block)
+            self._closes |= b"\r\nconnection: close\r\n" in opening.lower()
         body = request.body
         if body or request.method not in {"GET", "HEAD"}:
             return b"%b%bcontent-length: %d\r\n\r\n%b" % (opening, own_lines, len(body), body)

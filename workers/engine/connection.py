@@ -2,6 +2,7 @@
 
 import errno
 import ipaddress
+import os
 import time
 from typing import Any, Final
 
@@ -69,7 +70,8 @@ class Connector:
                     self._addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
                     self._fresh_until_ns = time.monotonic_ns() + RESOLVED_FOR_NS
         except (OSError, UnicodeError) as error:
-            raise NoConnectionError(f"cannot resolve {host}: {words_of(error)}", exhausted=False) from None
+            text = f"cannot resolve {host}: {words_of(error)}"
+            raise NoConnectionError(text, exhausted=_no_descriptor_left()) from None
         return self._addresses
 
 
@@ -78,6 +80,15 @@ def _literal(host: str) -> list[str]:
         return [str(ipaddress.ip_address(host))]
     except ValueError:
         return []
+
+
+def _no_descriptor_left() -> bool:
+    """Whether this process can open nothing more; a resolver does not say so."""
+    try:
+        os.close(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
+    except OSError as error:
+        return error.errno in _EXHAUSTED
+    return False
 
 
 def _open(endpoint: Endpoint, *, address: str, limit_s: float) -> Connection:

@@ -2,6 +2,7 @@
 
 import time
 import traceback
+from collections.abc import Callable
 from typing import Any
 
 import gevent
@@ -67,3 +68,21 @@ class Control:
         """Wait for an event or the end; True where the end has come. EOF of the orders bounds it."""
         gevent.wait([event, self.ending], count=1)
         return bool(self.ending.ready())
+
+
+def hear_errors(tell: Callable[[BaseException], None]) -> None:
+    """Have errors told that end a greenlet or come up in the event loop, where nobody catches them.
+
+    Without its reporter, say, an engine would load on and be silent. Errors of threads are raised again to
+    whoever asked for the thread's work.
+    """
+    hub = gevent.get_hub()
+    usual = hub.handle_error
+
+    def heard(context: object, kind: type, error: Any, trace: Any) -> None:
+        if isinstance(error, Exception) and not isinstance(context, tuple):  # (pool, function): a thread's
+            tell(error)
+        else:
+            usual(context, kind, error, trace)
+
+    hub.handle_error = heard

@@ -24,8 +24,8 @@ class Call:
     """
 
     __slots__ = (
-        "_exchange", "_granted", "_left", "_line", "_received", "_reply", "_sent", "_stream", "_trips",
-        "is_over", "waiter", "whole",
+        "_exchange", "_granted", "_held", "_left", "_line", "_received", "_reply", "_sent", "_stream",
+        "_trips", "is_over", "waiter", "whole",
     )  # fmt: skip
 
     def __init__(self, line: H2Connection, exchange: Exchange, *, message: bytes, trips: Trips) -> None:
@@ -33,7 +33,7 @@ class Call:
         self._exchange = exchange
         self._trips = trips
         self._left = memoryview(message)
-        self._sent = self._granted = self._received = 0
+        self._sent = self._granted = self._received = self._held = 0
         self._stream = line.begin(self)
         self._reply = Reply(self._stream, line.heads)
         self.is_over = False
@@ -46,6 +46,7 @@ class Call:
         try:
             self._make(head, on_sent)
         finally:
+            self._trips.let_go(self._held)
             line.call = None  # or it and this call hold each other, and the engine collects no cycles
         line.used = True
         self._reply.fill(self._exchange, timeout_s=self._trips.timeout_s)
@@ -91,8 +92,12 @@ class Call:
         if self.is_over:
             return
         goodbye = self._line.last_stream
+        self._held = self._received
+        too_much = self._trips.hold(size, of=self._held)
         if self._received > self._trips.answer_bytes:
             self.fail("invalid", f"over {self._trips.answer_bytes} bytes", now_ns)
+        elif too_much:
+            self.fail("invalid", too_much, now_ns)
         elif goodbye is not None and goodbye < self._stream:
             self.fail("reset", "the target said goodbye (GOAWAY) and took no such call", now_ns)
         elif self._left and self._room() > 0 and self.waiter is not None:
@@ -140,7 +145,7 @@ class Call:
         left_s = self._trips.timeout_s - (monotonic_ns() - since_ns) / 1e9
         try:
             with gevent.Timeout(max(left_s, 0.001), _SlowError()):
-                self._line.connection.write_rest(rest)
+                self.whole &= self._line.write_rest(rest, whose=self)
         except _SlowError:
             self.too_late(monotonic_ns())
         except OSError:

@@ -7,7 +7,6 @@ Nothing here is a request. Source: RFC 9113, sections 3.4, 5.2, 6.5 to 6.9.
 import time
 from typing import Final, Protocol
 
-from gevent import ssl
 from gevent.event import Event
 
 from workers.engine import h2_frames as h2
@@ -17,7 +16,7 @@ from workers.engine.exchange import Failure
 from workers.engine.failures import words_of
 from workers.engine.h2_frames import BrokenFramesError, Frame, FrameReader
 from workers.engine.h2_hpack import MAX_HEAD_BYTES, HeadReader
-from workers.engine.open_connection import Connection
+from workers.engine.open_connection import LATER, Connection, Writer
 
 REFILL_BYTES: Final = 1 << 29
 """After so many bytes the connection's receive window is opened again; a call's own never needs it."""
@@ -58,8 +57,8 @@ class H2Connection:
     """
 
     __slots__ = (
-        "_begun", "_consumed", "_greeted", "_out", "_over", "_reader", "call", "call_window", "connection",
-        "frame_bytes", "heads", "idle_ns", "last_stream", "stream", "used", "window",
+        "_begun", "_consumed", "_greeted", "_out", "_over", "_reader", "_writing", "call", "call_window",
+        "connection", "frame_bytes", "heads", "idle_ns", "last_stream", "stream", "used", "window",
     )  # fmt: skip
 
     def __init__(self, connection: Connection) -> None:
@@ -78,6 +77,7 @@ class H2Connection:
         self._over = ""
         self._consumed = 0
         self._out: list[bytes] = []
+        self._writing = False
         connection.taker = self
 
     def greet(self, limit_s: float) -> None:
@@ -109,8 +109,16 @@ class H2Connection:
         """How much of it the kernel took, which may be nothing. Raises OSError."""
         try:
             return int(self.connection.write(data))
-        except (BlockingIOError, ssl.SSLWantWriteError):
+        except LATER:
             return 0
+
+    def write_rest(self, rest: memoryview, *, whose: Writer) -> bool:
+        """As `Connection.write_rest`; what is owed meanwhile waits, so that no frame is cut by another."""
+        self._writing = True
+        whole = self.connection.write_rest(rest, whose=whose)
+        self._writing = not whole  # a frame was begun and not ended: nothing fits behind it
+        self._acknowledge()
+        return whole
 
     def close(self) -> None:
         """Close at once; never raises."""
@@ -177,7 +185,7 @@ class H2Connection:
 
     def _acknowledge(self) -> None:
         """Write what is owed as far as there is room; a target that leaves none does not read either."""
-        if not self._out:
+        if not self._out or self._writing:
             return
         data = b"".join(self._out)
         try:

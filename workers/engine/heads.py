@@ -35,7 +35,8 @@ class Heads:
         """The head of `data` if that is a whole answer, no more and no less, with a head seen before."""
         end = data.find(END)
         head = self._known.get(data[:end])
-        return head if head is not None and len(data) == end + 4 + head.length else None
+        whole = head is not None and len(data) == end + len(END) + head.length
+        return head if whole and end >= 0 else None
 
     def learn(self, data: bytes, *, raw: bytes, status: int, headers: tuple[tuple[str, str], ...]) -> None:
         """Remember the head `raw` of `data`, an answer that llhttp took to be whole with its last byte.

@@ -15,7 +15,13 @@ from locust.env import Environment
 from locust.runners import STATE_RUNNING, LocalRunner
 
 from workers.contract.schedule import ClosedArrivals
-from workers.contract.snapshot import ENDPOINT_GROUP, JUDGED, CaseResult
+from workers.contract.snapshot import (
+    ENDPOINT_GROUP,
+    JUDGED,
+    MOST_ENDPOINTS,
+    TOO_MANY_ENDPOINTS,
+    CaseResult,
+)
 from workers.contract.spec import LoadSpec
 from workers.engine import wire
 from workers.engine.arrival import NS, Arrival, grouping
@@ -35,8 +41,6 @@ from workers.protocols.contract import NO_TIMING, Answer, Request
 
 LOOK_S = 0.02
 """How soon the end, a halt or the fence is seen."""
-MOST_NAMES = 50
-"""Names of requests that are told apart; code that puts an id into each URL has as many as requests."""
 MOST_TROUBLES = 5
 KILL_AFTER_S = 1.0
 """From the fence: a process that is busy with the users' code cannot end itself in order, and is ended."""
@@ -187,14 +191,13 @@ class UserCode:
             self._witness.saw(arrival, UNSEEN, asked=_asked(one, last_ns), sample=sample)
 
     def _endpoint(self, one: Overheard, book: Book) -> tuple[str, ...]:
-        """The group of requests of one method and name, for the first MOST_NAMES of them."""
+        """The group of requests of one method and name, for the first MOST_ENDPOINTS of them."""
         name = f"{one.method} {one.name}".strip()
         if name not in self._names:
-            if len(self._names) == MOST_NAMES:
-                warning = f"requests have over {MOST_NAMES} names; only the first are told apart"
-                if warning not in self._troubles:
-                    self._troubles.add(warning)
-                    book.warnings.append(warning)
+            if len(self._names) == MOST_ENDPOINTS:
+                if TOO_MANY_ENDPOINTS not in self._troubles:
+                    self._troubles.add(TOO_MANY_ENDPOINTS)
+                    book.warnings.append(TOO_MANY_ENDPOINTS)
                 return ()
             self._names.add(name)
         return (ENDPOINT_GROUP + name,)

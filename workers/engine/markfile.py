@@ -77,6 +77,10 @@ class MarkFile:
         """The first byte is about to be written."""
         self._q[WRITING_AT] = arrival.cell + 1
 
+    def unwritten(self) -> None:
+        """The write that was begun failed: no byte left."""
+        self._q[WRITING_AT] = 0
+
     def sent(self, arrival: Arrival) -> None:
         """The first byte was written."""
         q = self._q
@@ -92,7 +96,6 @@ class MarkFile:
         q[cell + OUTCOME_0 + place] += 1
         if not arrival.sent_ns:
             q[cell + NEVER_SENT] += 1
-            q[WRITING_AT] = 0
         at = cell + BOUND_0
         for n, over, less in counts:
             if n:

@@ -8,12 +8,13 @@ import contextlib
 import time
 from typing import Any, Final, Protocol
 
-from gevent import get_hub, monkey, ssl
+from gevent import Greenlet, get_hub, getcurrent, monkey, ssl
 
 RECV_BYTES: Final = 64 * 1024
 _READ: Final = 1
-_LATER = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
-"""Nothing there yet; of TLS, records that carry no data."""
+_WRITE: Final = 2
+LATER: Final = (ssl.SSLWantWriteError, BlockingIOError, ssl.SSLWantReadError)
+"""Nothing there yet, or no room; of TLS, records that carry no data."""
 
 _poll = monkey.get_original("select", "poll")  # gevent's own waits in the loop, this one asks the kernel
 monotonic_ns = time.monotonic_ns
@@ -27,6 +28,13 @@ class Taker(Protocol):
 
     def broke(self, error: OSError, now_ns: int) -> None:
         """The connection failed."""
+
+
+class Writer(Protocol):
+    """Whose bytes are written. `waiter`: the greenlet that writes, to be woken when it `is_over`."""
+
+    waiter: Greenlet | None
+    is_over: bool
 
 
 class Connection:
@@ -72,16 +80,25 @@ class Connection:
         if not self._stale and self._asks(0):
             self._ready()
 
-    def write_rest(self, rest: memoryview) -> None:
-        """Write what the kernel had no room for; others run meanwhile. Raises OSError."""
-        self._io.stop()  # an answer waits until all is written
+    def write_rest(self, rest: memoryview, *, whose: Writer) -> bool:
+        """Write what the kernel had no room for, until `whose` is over; whether all of it was taken.
+
+        Others run meanwhile, and what comes in is taken: a target may answer before it has read all, and
+        never read on. Raises OSError.
+        """
+        hub, whose.waiter = get_hub(), getcurrent()
+        room = hub.loop.io(self.socket.fileno(), _WRITE)
         try:
-            self.socket.settimeout(None)
-            self.socket.sendall(rest)
+            room.start(whose.waiter.switch)
+            while rest and not whose.is_over:
+                hub.switch()
+                with contextlib.suppress(*LATER):
+                    rest = rest[self.write(rest) :]
         finally:
-            if self._secure:
-                self.socket.settimeout(0.0)
-            self._io.start(self._ready)
+            whose.waiter = None
+            room.stop()
+            room.close()
+        return not rest
 
     def close(self) -> None:
         """Close at once; never raises."""
@@ -98,7 +115,7 @@ class Connection:
             return
         try:
             data = self._read(RECV_BYTES)
-        except _LATER:
+        except LATER:
             return
         except OSError as error:
             self._end()
@@ -116,7 +133,7 @@ class Connection:
         if self._secure:
             try:
                 self._read(1)
-            except _LATER:
+            except LATER:
                 return
             except OSError:
                 pass

@@ -6,6 +6,8 @@ from typing import Any
 from workers.engine.measure import OK
 
 MOST_WHY = 300
+MOST_NAME = 300
+"""Characters: a name that is not given is the URL's path, with whatever a user's code puts into it."""
 _TIMED_OUT = ("timeout", "timedout")
 _NOT_CONNECTED = ("connectionrefused", "newconnection", "gaierror", "nameresolution", "hostunreachable")
 _RESET = ("connectionreset", "brokenpipe", "connectionaborted", "remotedisconnected", "connectionerror")
@@ -38,7 +40,7 @@ def overheard(event: dict[str, Any]) -> Overheard:
         took_s=_seconds(event.get("response_time")),
         outcome=outcome,
         why=why,
-        name=str(event.get("name") or ""),
+        name=str(event.get("name") or "")[:MOST_NAME],
         method=str(event.get("request_type") or ""),
     )
 
@@ -50,7 +52,7 @@ def outcome_of(exception: object, response: object) -> tuple[str, str]:
     """
     if exception is None:
         return OK, ""
-    why = f"{type(exception).__name__}: {exception}"[:MOST_WHY] if _is_error(exception) else str(exception)
+    why = (f"{type(exception).__name__}: {exception}" if _is_error(exception) else str(exception))[:MOST_WHY]
     status = getattr(response, "status_code", None)
     if isinstance(status, int) and 400 <= status <= 599:
         return f"http_{status}", why

@@ -95,6 +95,8 @@ class Response(
 
     def _on_headers_complete(self) -> bool:
         status = self.get_code()
+        if status == 101:
+            raise BrokenAnswerError("status 101, another protocol, which nobody asked for")
         if status >= 200:
             self.status = status
             self.headers_complete = True

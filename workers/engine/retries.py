@@ -109,7 +109,7 @@ class Retrying:
             if again.exchange.error in NEVER_SENT:
                 if not arrival.sent_ns:
                     return again.answer
-                self._refrain("stopped")
+                self._refrain("stopped" if again.exchange.error == "unauthorised" else "exhausted")
                 break
             asked = again
             tries.append(asked)

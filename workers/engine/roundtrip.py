@@ -10,7 +10,7 @@ import msgspec
 from workers.engine.exchange import Exchange, Failure
 from workers.engine.failures import words_of
 from workers.engine.heads import Head
-from workers.engine.open_connection import Connection
+from workers.engine.open_connection import LATER, Connection
 from workers.engine.response import BrokenAnswerError, Response
 from workers.engine.trips import Trips
 from workers.protocols.contract import Request
@@ -36,7 +36,7 @@ def round_trip(
     before_ns = monotonic_ns()
     try:
         written = connection.write(data)
-    except BlockingIOError:
+    except LATER:
         written = 0
     except OSError as error:
         trip.broke(error, monotonic_ns())
@@ -44,11 +44,15 @@ def round_trip(
     exchange.sent_ns = before_ns
     if on_sent is not None:
         on_sent(before_ns)
-    whole = written == len(data) or _write_rest(
-        connection, trip, rest=memoryview(data)[written:], limit_s=trips.timeout_s
-    )
-    if not trip.is_over:
-        trips.wait(trip, since_ns=before_ns)
+    try:
+        whole = written == len(data) or _write_rest(
+            connection, trip, rest=memoryview(data)[written:], limit_s=trips.timeout_s
+        )
+        if not trip.is_over:
+            trips.wait(trip, since_ns=before_ns)
+    finally:
+        if trip.held:
+            trips.let_go(trip.held)
     if trip.mistake is not None:
         raise trip.mistake
     connection.taker = None
@@ -62,6 +66,7 @@ def round_trip(
 class Trip(msgspec.Struct, eq=False):
     """A `Taker`: one answer on its way in. `keep`: the connection may carry another request.
 
+    `held`: bytes that were counted as held, of an answer that took more than one read.
     `response`: the parser at work, None while none was needed. `waiter`: the greenlet that waits for the end.
     `mistake`: of ours, that came up on the way.
     """
@@ -71,6 +76,7 @@ class Trip(msgspec.Struct, eq=False):
     _request: Request
     _received: int = 0
     _first: bytes = b""
+    held: int = 0
     is_over: bool = False
     keep: bool = False
     response: Response | None = None
@@ -159,6 +165,10 @@ class Trip(msgspec.Struct, eq=False):
             self._fail("invalid", f"not a valid HTTP answer: over {limit} bytes", now_ns)
         elif response.complete:
             self._end(keep=True)
+        else:
+            self.held = self._received
+            if too_much := self._trips.hold(len(data), of=self.held):
+                self._fail("invalid", too_much, now_ns)
 
     def _at_end(self, response: Response, now_ns: int) -> None:
         """The target closed in order: the end of an answer without a length, else too early."""
@@ -196,16 +206,15 @@ class Trip(msgspec.Struct, eq=False):
 
 
 def _write_rest(connection: Connection, trip: Trip, *, rest: memoryview, limit_s: float) -> bool:
-    """Whether all of it was taken. A target that answers before it has read all may cut us short."""
+    """Whether all of it was taken; a target that answers before it has read all cuts us short."""
     try:
         with gevent.Timeout(limit_s, _Slow()):
-            connection.write_rest(rest)
+            return connection.write_rest(rest, whose=trip)
     except _Slow:
         trip.too_late(monotonic_ns())
-        return False
     except OSError:
-        return False  # an answer may be there all the same; if not, reading says how it failed
-    return True
+        pass  # an answer may be there all the same; if not, reading says how it failed
+    return False
 
 
 class _Slow(Exception):  # noqa: N818  # an end of time, no error

@@ -56,6 +56,8 @@ class Sender:
             authorised=partial(self._authorised, arrival),
             on_sent=partial(self.book.left, arrival),
         )
+        if exchange.error and not exchange.sent_ns:
+            self.book.unwritten()
         if exchange.error == "unauthorised":
             self.fence.close()  # an authorisation that comes too late must not send over the hole
             self.book.refused(arrival)
@@ -67,9 +69,10 @@ class Sender:
         return Asked(exchange, answer, timing)
 
     def withhold(self, arrival: Arrival, why: str) -> None:
-        """Give an arrival up unsent, by this side's doing."""
-        self.book.unsent_generator(arrival)
-        self._example(arrival, UNSENT_GENERATOR, why)
+        """Give an arrival up unsent, by this side's doing; not one of which an earlier try was sent."""
+        if not arrival.sent_ns:
+            self.book.unsent_generator(arrival)
+            self._example(arrival, UNSENT_GENERATOR, why)
 
     def _authorised(self, arrival: Arrival) -> bool:
         if not self.fence.allows_now() or self.book.closed:
@@ -88,6 +91,8 @@ class Sender:
 
     def book_answer(self, arrival: Arrival, request: Request, asked: Asked) -> None:
         """Count a request that is over, by its last try; tell Locust's listeners and the witness."""
+        if arrival.ended or self.book.closed:
+            return  # given up before its answer came
         exchange, answer = asked.exchange, asked.answer
         late_ns = self.probe.late_ns(exchange.last_ns)
         tokens = (answer.input_tokens, answer.output_tokens)

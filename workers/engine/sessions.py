@@ -56,6 +56,7 @@ class Talks:
         """A user takes a turn; `following` is of first turns alone."""
         self._counts.offered += 1
         if arrival.index % self.turns:
+            self._counts.waiting -= 1
             self._book.followed(arrival)
             return
         self._counts.begun += 1
@@ -114,8 +115,7 @@ class Talks:
         return Arrival(arrival.index + 1, at_ns, now_ns + think_ns, now_ns + think_ns)
 
     def due(self, arrival: Arrival) -> None:
-        """The pause before this turn is over."""
-        self._counts.waiting -= 1
+        """The pause before this turn is over; the conversation waits until a user takes the turn."""
         arrival.queued_ns = time.monotonic_ns()
 
     def broke(self, arrival: Arrival) -> None:

@@ -7,13 +7,15 @@ sockets that had something.
 
 import time
 from collections import deque
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from gevent import Greenlet, get_hub, getcurrent
 
 from workers.engine.heads import Heads
 
-WAKE_FOR_NS: Final = 500_000
+HELD_BYTES: Final = 1024 * 1024 * 1024
+"""Of all answers under way together: ten of the longest that are read."""
+WAKE_FOR_NS: Final = 1_000_000
 """Answers are read for this long before sockets are looked at again: what comes meanwhile is stamped late."""
 
 
@@ -27,35 +29,68 @@ class Trip(Protocol):
 
 
 class Trips:
-    """Requests under way. `timeout_s`: first byte written to last byte read; `answer_bytes`: of an answer."""
+    """Requests under way. `timeout_s`: first byte written to last byte read; `answer_bytes`: of an answer.
+
+    `held_bytes`: of all answers together that have begun and not ended.
+    """
 
     __slots__ = (
-        "_due", "_hub", "_over", "_ringing", "_timeout_ns", "_timer", "_waking", "answer_bytes", "heads",
-        "timeout_s",
+        "_due", "_go_on", "_held", "_hub", "_last_due_ns", "_most_held", "_over", "_ringing",
+        "_timeout_ns", "_timer", "_waking", "answer_bytes", "heads", "timeout_s",
     )  # fmt: skip
 
-    def __init__(self, timeout_s: float, *, answer_bytes: int) -> None:
+    def __init__(self, timeout_s: float, *, answer_bytes: int, held_bytes: int = HELD_BYTES) -> None:
         self.timeout_s = timeout_s
         self.answer_bytes = answer_bytes
         self.heads = Heads()
         self._timeout_ns = round(timeout_s * 1e9)
         self._due: dict[Trip, int] = {}
+        self._held = 0
+        self._most_held = held_bytes
         self._over: deque[Trip] = deque()
         self._waking = self._ringing = False
         self._hub = get_hub()
+        self._last_due_ns = 0
         self._timer = self._hub.loop.timer(0.0)
+        self._go_on = self._hub.loop.timer(0.0)
 
     def wait(self, trip: Trip, *, since_ns: int) -> None:
         """Let others run until the trip is over; its time runs from `since_ns`."""
-        self._due[trip] = since_ns + self._timeout_ns
-        if not self._ringing:
-            self._ring_at(since_ns + self._timeout_ns)
+        due_ns = since_ns + self._timeout_ns
+        alone = None
+        if due_ns >= self._last_due_ns:
+            self._last_due_ns = self._due[trip] = due_ns
+            if not self._ringing:
+                self._ring_at(due_ns)
+        else:  # it took long to be written: its time is up before that of others who wait already
+            alone = self._timer_at(due_ns)
+            alone.start(lambda: trip.too_late(time.monotonic_ns()), update=True)
         trip.waiter = getcurrent()
         try:
             self._hub.switch()
         finally:
             trip.waiter = None
             self._due.pop(trip, None)
+            if alone is not None:
+                alone.stop()
+                alone.close()
+
+    def hold(self, size: int, *, of: int) -> str:
+        """Count `size` bytes more of an answer that has `of` by now; why that is too many, else nothing.
+
+        Where all together are too many, it is those that have more than their share of the bound.
+        """
+        self._held += size
+        if self._held > self._most_held and of * max(len(self._due), 1) > self._most_held:
+            return (
+                f"too long beside others: all answers under way hold over {self._most_held} bytes here; "
+                "lower max_in_flight, or use more workers"
+            )
+        return ""
+
+    def let_go(self, size: int) -> None:
+        """So many bytes are held no more."""
+        self._held -= size
 
     def over(self, trip: Trip) -> None:
         """Wake whoever waits for it, once the sockets that are ready have been read."""
@@ -83,14 +118,17 @@ class Trips:
                         break
         finally:
             self._waking = bool(over)
-            if over:
-                self._hub.loop.run_callback(self._wake)
+            if over:  # by a timer: gevent makes fifty callbacks one after the other and reads no socket
+                self._go_on.start(self._wake)
 
     def _ring_at(self, at_ns: int) -> None:
         self._ringing = True
         self._timer.close()
-        self._timer = self._hub.loop.timer(max(at_ns - time.monotonic_ns(), 0) / 1e9)
+        self._timer = self._timer_at(at_ns)
         self._timer.start(self._ring, update=True)
+
+    def _timer_at(self, at_ns: int) -> Any:
+        return self._hub.loop.timer(max(at_ns - time.monotonic_ns(), 0) / 1e9)
 
     def _ring(self) -> None:
         self._ringing = False

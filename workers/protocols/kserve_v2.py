@@ -97,7 +97,8 @@ class KServeV2:
             found = _decoded(body[:length])
             values = self._values(found.outputs or [], body[length:])
         except (TensorError, msgspec.ValidationError) as error:
-            return failed("invalid", str(error), base_fields(status, body[:length], keep=self._keep))
+            why = str(error) if isinstance(error, TensorError) else f"the body is no V2 answer: {error}"
+            return failed("invalid", why, base_fields(status, body[:length], keep=self._keep))
         except ValueError as error:
             why = "answered HTML, not JSON" if is_html(headers, body) else f"the body is {error}"
             return failed("invalid", why, base_fields(status, body, keep=self._keep))

@@ -6,6 +6,7 @@ from pathlib import PurePosixPath
 from orchestrator.campaign.checks.walk import activities, target_of
 from orchestrator.campaign.findings import Finding
 from orchestrator.campaign.models import Campaign, LoadActivity, SoakActivity, Target
+from orchestrator.campaign.units import duration_text
 from orchestrator.campaign.yaml_reader import Path
 
 TALKING = ("openai-chat",)
@@ -17,13 +18,13 @@ def check_clients(campaign: Campaign) -> Iterator[Finding]:
     for path, _, activity in activities(campaign):
         if isinstance(activity, LoadActivity | SoakActivity):
             target = target_of(campaign, activity.target)
-            yield from _retries(path, activity)
+            yield from _retries(path, activity, target)
             yield from _sessions(path, activity, target)
             if activity.locustfile is not None:
                 yield from _locustfile(path, activity, target, name=activity.locustfile)
 
 
-def _retries(path: Path, activity: LoadActivity | SoakActivity) -> Iterator[Finding]:
+def _retries(path: Path, activity: LoadActivity | SoakActivity, target: Target | None) -> Iterator[Finding]:
     policy = activity.retries
     if policy is None:
         return
@@ -34,6 +35,14 @@ def _retries(path: Path, activity: LoadActivity | SoakActivity) -> Iterator[Find
         yield Finding((*where, "attempts"), "1 try is no retry", "say 2 or more, or leave retries out")
     if policy.breaker is not None and policy.breaker.failures == 0:
         yield Finding((*where, "breaker", "failures"), "a breaker at 0% never closes", "say 50%")
+    within_s = policy.within
+    if target is not None and within_s is not None and within_s <= target.timeout and "timeout" in policy.on:
+        yield Finding(
+            (*where, "within"),
+            f"leaves a try that timed out no other: it took {duration_text(target.timeout)} already, "
+            f"and none begins later than {duration_text(within_s)} after the first",
+            f"say within: {duration_text(target.timeout * policy.attempts)}, or leave timeout out of `on`",
+        )
 
 
 def _sessions(path: Path, activity: LoadActivity | SoakActivity, target: Target | None) -> Iterator[Finding]:

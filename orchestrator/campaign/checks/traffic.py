@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
-from orchestrator.campaign.arrivals import Arrivals, Lengths, SyntheticData
+from orchestrator.campaign.arrivals import Arrivals, Lengths, Synthetic, SyntheticData
 from orchestrator.campaign.checks.offered import peak_together_per_s
 from orchestrator.campaign.checks.walk import activities, length_s, target_of
 from orchestrator.campaign.findings import Finding, nearest
@@ -139,6 +139,15 @@ def _data(
             yield from _lengths((*where, key), lengths)
         if _longest(lengths) > MAX_LENGTH:
             yield Finding((*where, key), f"is longer than {MAX_LENGTH:,}, the most of one prompt or answer")
+    yield from _prefix(where, activity.data.synthetic)
+
+
+def _prefix(where: Path, made: Synthetic) -> Iterator[Finding]:
+    """A prefix that no prompt is as long as leaves nothing of them that is their own."""
+    prompts = made.input_tokens
+    longest = prompts if isinstance(prompts, int) else (prompts.uniform or (0, 0))[1]
+    if isinstance(made.shared_prefix, int) and 0 < longest < made.shared_prefix:
+        yield Finding((*where, "shared_prefix"), f"is longer than the longest prompt, {longest:,}")
 
 
 def _lengths(path: Path, lengths: Lengths) -> Iterator[Finding]:

@@ -11,6 +11,7 @@ REASONS = {
     "breaker": "the breaker was open",
     "rate_limit": "the target's rate_limit was reached",
     "stopped": "the load was stopped",
+    "exhausted": "the generator had no socket left",
 }
 
 

@@ -134,6 +134,17 @@ def close() -> Callable[..., bool]:
     return is_close
 
 
+def is_due(said: Mapping[str, Any], name: str, due_s: float) -> bool:
+    ours_s = said["lag_s"]["max"] + said["connect_s"]["max"] + 3 * said["generator"]["hub_delay_p99_s"]
+    return 0.99 * due_s - 0.01 <= said["latency_s"][name] <= 1.03 * due_s + 0.1 + ours_s
+
+
+@pytest.fixture(scope="session")
+def due() -> Callable[[Mapping[str, Any], str, float], bool]:
+    """Whether a latency is what arithmetic says: not less, and more only by what this machine took."""
+    return is_due
+
+
 @pytest.fixture(scope="session")
 def agrees_with_logs() -> Callable[[Ended, Mapping[str, Server]], None]:
     """Holds all counts of a report against the servers' logs: no arrival twice, none invented."""

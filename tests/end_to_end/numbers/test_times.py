@@ -50,14 +50,15 @@ def times(server, campaign, one_load) -> Any:
     return campaign(text, "--workers", "2", files=files), servers
 
 
-def test_a_stall_is_in_the_latency_of_all_who_came_during_it_and_not_in_the_lag(times, close):
+def test_a_stall_is_in_the_latency_of_all_who_came_during_it_and_not_in_the_lag(times, due):
     said = times[0].activity("at-rate")
     # 2 s at 100/s: the i-th of 200 waits 2 s - i/100; of 800 requests 8 are above p99
-    assert close(said["latency_s"]["p99"], 2 - 8 / 100, abs_s=0.05)
-    assert close(said["latency_s"]["p90"], 2 - 80 / 100, abs_s=0.05)
-    assert close(said["latency_s"]["max"], 2.0, abs_s=0.05)
+    assert due(said, "p99", 2 - 8 / 100)
+    assert due(said, "p90", 2 - 80 / 100)
+    assert due(said, "max", 2.0)
     assert said["latency_s"]["p50"] < 0.5
-    assert said["lag_s"]["max"] < 0.5
+    assert said["lag_s"]["p95"] < 0.2
+    assert said["lag_s"]["max"] < 1.0
     assert said["wait_s"]["max"] == 0
 
 
@@ -70,10 +71,10 @@ def test_standing_in_line_at_max_in_flight_is_wait_and_latency_but_not_lag(times
     assert said["requests"]["unsent"] == 0
 
 
-def test_a_closed_loop_intends_to_send_when_it_sends(times, close):
+def test_a_closed_loop_intends_to_send_when_it_sends(times, close, due):
     said = times[0].activity("loop")
     assert close(said["latency_s"]["max"], said["service_time_s"]["max"], abs_s=0.05)
-    assert close(said["latency_s"]["max"], 2.0, abs_s=0.05)
+    assert due(said, "max", 2.0)
     assert said["wait_s"]["max"] == 0
     slow = [one for one in service_s(times[1]["stall"].requests("loop")) if one > 1]
     assert 0 < len(slow) <= 4

@@ -74,7 +74,7 @@ def test_every_quantile_is_the_servers_own_but_for_what_the_probe_saw_of_this_ma
         assert q[name] * (1 - 2 * SKETCH) <= said["latency_s"][name] <= q[name] * (1 + 2 * SKETCH) + before_s
 
 
-def test_a_stall_raises_latency_as_arithmetic_says_and_no_arrival_is_blamed_on_lag(truth, close):
+def test_a_stall_raises_latency_as_arithmetic_says_and_no_arrival_is_blamed_on_lag(truth, due):
     said = truth[0].activity("stalled")
     counts = said["requests"]
     scheduled = STALL_RATE * LENGTH_S
@@ -82,11 +82,12 @@ def test_a_stall_raises_latency_as_arithmetic_says_and_no_arrival_is_blamed_on_l
     # the i-th to come in the stall waits 2 s less i/500: of 3,000 the 30 slowest are above p99
     for name, share in {"p99": 0.99, "p95": 0.95, "p90": 0.9}.items():
         waited_s = STALL_S - (1 - share) * scheduled / STALL_RATE
-        assert close(said["latency_s"][name], waited_s, abs_s=0.1), name
-    assert close(said["latency_s"]["max"], STALL_S, abs_s=0.1)
+        assert due(said, name, waited_s), name
+    assert due(said, "max", STALL_S)
     assert said["latency_s"]["p50"] < 0.5
-    # what ends at once when the stall does keeps the engine busy; nothing near the stall itself
-    assert said["lag_s"]["max"] < STALL_S / 4
+    # were it blamed on lag, a third of all would have up to 2 s of it; its end keeps the engine busy
+    assert said["lag_s"]["p95"] < STALL_S / 10
+    assert said["lag_s"]["max"] < STALL_S / 2
     assert said["wait_s"]["max"] == 0
     assert said["achieved"] == 1.0
 

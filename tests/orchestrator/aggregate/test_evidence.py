@@ -31,6 +31,11 @@ def test_a_late_start_that_was_caught_up_with_is_achieved():
     assert _achieved(totals, 400, end_s=3.0) == 0.75, "the rest was never sent"
 
 
+def test_a_burst_at_the_very_end_of_a_schedule_was_offered_in_time_though_each_has_some_lag():
+    totals = totals_of({0: [0.003] * 20, 9: [0.003] * 10})
+    assert _achieved(totals, 30, end_s=9.001) == 1.0
+
+
 def started(activity: str, shard: int, lag_s: float, number: int = 1) -> Snapshot:
     attempt = f"{activity}:{shard}:{number}"
     return Snapshot(activity, shard, attempt, 1, 0.0, 1, 1, [], [], start_lag_s=lag_s)

@@ -7,7 +7,16 @@ from hypothesis import strategies as st
 from orchestrator.aggregate.totals import MOST_EXAMPLES, MOST_WARNINGS, ActivityTotals, Aggregate
 from workers.contract.bounds import BoundCount
 from workers.contract.sketch import sketch_of, to_wire
-from workers.contract.snapshot import JUDGED, WARMUP, CaseResult, Cell, ErrorExample, Snapshot
+from workers.contract.snapshot import (
+    ENDPOINT_GROUP,
+    JUDGED,
+    MOST_ENDPOINTS,
+    WARMUP,
+    CaseResult,
+    Cell,
+    ErrorExample,
+    Snapshot,
+)
 
 
 @pytest.fixture
@@ -45,6 +54,35 @@ def test_groups_are_kept_apart(totals, snapshot, cell):
     totals.absorb(snapshot(1, [cell(0, WARMUP, ok=2), cell(0, ok=1), cell(0, "size=big", ok=1)]))
     assert totals.groups() == (WARMUP, JUDGED, "size=big")
     assert [totals.outcomes(name)["ok"] for name in totals.groups()] == [2, 1, 1]
+
+
+def test_endpoints_of_all_shards_together_are_bounded_and_the_first_stay_whole(totals, snapshot, cell):
+    for seq, shard in ((1, 0), (1, 1), (1, 2), (2, 0)):
+        names = [f"{ENDPOINT_GROUP}GET /{shard}/{at}" for at in range(MOST_ENDPOINTS - 10)]
+        cells = [cell(seq, ok=len(names)), *(cell(seq, name, ok=1) for name in names)]
+        delta = totals.bounded(snapshot(seq, cells, attempt=f"load:{shard}:1", warnings=["a"]))
+        totals.add(delta)
+    told = [name for name in totals.groups() if name.startswith(ENDPOINT_GROUP)]
+    assert len(told) == MOST_ENDPOINTS
+    assert totals.outcomes(f"{ENDPOINT_GROUP}GET /0/0") == {"ok": 2}
+    assert totals.outcomes() == {"ok": 4 * (MOST_ENDPOINTS - 10)}
+    assert totals.warnings == [
+        "a",
+        f"requests have over {MOST_ENDPOINTS} names; only the first are told apart",
+    ]
+
+
+def test_an_endpoint_takes_the_memory_of_one_second(totals, snapshot, cell):
+    name = f"{ENDPOINT_GROUP}GET /a"
+    for seq in range(1, 100):
+        totals.absorb(snapshot(seq, [cell(seq, ok=1), cell(seq, name, ok=1, latencies=[seq / 100])]))
+    assert len(totals.group(JUDGED)) == 99
+    (row,) = totals.group(name).values()
+    assert (row.outcomes, row.sketches["latency"].count, row.sketches["latency"].high) == (
+        {"ok": 99},
+        99,
+        0.99,
+    )
 
 
 def test_bounds_tokens_and_requests_in_flight_add_up_over_shards(totals, snapshot, cell):

@@ -67,6 +67,11 @@ LOAD_ROWS = [
     ({"data": {}}, "data.file", "or synthetic"),
     ({"data": {"synthetc": {}}}, "data.synthetc", "did you mean synthetic?"),
     ({"data": {"file": "x", "synthetic": {"input_tokens": 1, "output_tokens": 1}}}, "data.file", "beside"),
+    (
+        {"data": {"synthetic": {"input_tokens": 9, "output_tokens": 1, "shared_prefix": 10}}},
+        "data.synthetic.shared_prefix",
+        "longer than the longest prompt, 9",
+    ),
     ({"x-mine": 1}, "x-mine", "stand at the top level"),
     ({"split": {"chat": "50%"}}, "split", "say 100% in all"),
     ({"for_": "2s"}, "for_", "unknown key"),

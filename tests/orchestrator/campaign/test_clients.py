@@ -40,6 +40,7 @@ CODE = {"locustfile": "mine.py", "data": None, "arrivals": {"process": "closed",
         ({"breaker": {"window": "1s"}}, "failures: is missing"),
         ({"breaker": {"failures": "0%"}}, "a breaker at 0% never closes"),
         ({"tries": 3}, "unknown key"),
+        ({"on": ["timeout"], "within": "1s"}, "within: leaves a try that timed out no other"),
     ],
 )
 def test_retries_that_make_no_sense_are_named(wrong, retries, said):
@@ -113,6 +114,15 @@ def test_conversations_are_held_against_the_targets_ceiling_with_all_their_turns
     assert wrong({}, target={"rate_limit": "20/s"}) == []
     (found,) = wrong({"sessions": {"turns": 3}}, target={"rate_limit": "20/s"})
     assert "up to 60/s are offered" in found
+
+
+def test_where_timeouts_are_tried_again_each_try_has_one_unless_within_says_otherwise(small):
+    (activity,) = (
+        load_campaign_text(small + "        retries: {on: [timeout], attempts: 4}\n")
+        .campaign.phases[0]
+        .activities
+    )
+    assert retries_of(activity.retries, timeout_s=2.0).within_s == 8.0
 
 
 def test_what_is_left_out_is_filled_in(small):

@@ -83,6 +83,7 @@ phases:
         shadow: demo
         levels: [5/s, 10]
         sessions: {turns: 3, think: 1s}
+        retries: {}
       - name: replayed
         kind: load
         target: json
@@ -103,7 +104,7 @@ phases:
         data: {synthetic: {<<: *lengths, shared_prefix: 4}}
         slos: [success_rate >= 99%, burn_rate < 6 over 6h and 30m, alert(Down) never fires]
         retries: {on: [http_5xx, timeout], attempts: 5, backoff: 50ms, max_backoff: 1s, jitter: equal,
-                  within: 10s, budget: 20%, retry_after: false,
+                  within: 2h, budget: 20%, retry_after: false,
                   breaker: {failures: 50%, window: 20s, open_for: 3s}}
         watch: [latency, ttft, tpot, throughput, target.rss]
         trend: {gate: true, limit: 5%, memory_limit: 2%}
@@ -200,7 +201,7 @@ def test_no_key_of_the_models_is_left_out_of_that_campaign():
         given.setdefault(type(model).__name__, set()).update(model.model_fields_set)
         known[type(model).__name__] = set(type(model).model_fields)
     shared = {"where", "slos", "shards", "samples", "max_in_flight", "split", "shadow", "sessions", "levels"}
-    shared |= {"locustfile", "warmup", "data", "target"}
+    shared |= {"locustfile", "warmup", "data", "target", "retries"}
     assert {
         name: sorted(known[name] - given[name] - shared)
         for name in known

@@ -17,5 +17,9 @@ def test_faults_are_marked_in_the_columns_that_they_touch():
     assert last.endswith("  ×××    ×")
 
 
+def test_the_top_has_no_more_digits_than_matter():
+    assert chart([117.0279, 1.0], length_s=2.0).startswith("  117/s ┤")
+
+
 def test_a_phase_that_offers_nothing_has_an_empty_chart():
     assert "█" not in chart([0.0, 0.0], length_s=2.0)

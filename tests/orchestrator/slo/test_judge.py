@@ -18,6 +18,18 @@ def test_a_quantile_with_few_over_passes_and_says_with_which_limit(judged, evide
     assert "at most 1% may be (upper 99% limit 0.38%)" in found.why
 
 
+def test_requests_over_a_bound_because_they_failed_are_told_from_slow_ones(judged, evidence_of, seconds_of):
+    rows = [
+        replace(row, outcomes={"ok": 96, "http_503": 3, "unsent_target": 1})
+        for row in seconds_of(QUANTILE, over=lambda s: 5)
+    ]
+    assert (
+        "were over 250 ms, 240 of them because they failed; at most"
+        in judged(QUANTILE, evidence_of(rows)).why
+    )
+    assert "failed" not in judged("p99(itl) < 250ms", evidence_of(seconds_of("p99(itl) < 250ms"))).why
+
+
 def test_a_quantile_with_many_over_fails(judged, evidence_of, seconds_of):
     found = judged(QUANTILE, evidence_of(seconds_of(QUANTILE, over=lambda s: 5)))
     assert found.verdict == "fail"

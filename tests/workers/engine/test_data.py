@@ -72,6 +72,7 @@ def test_lines_are_found_across_the_blocks_of_the_scan(tmp_path):
     ("bad", "words"),
     [
         (b"{broken\n", "rows.jsonl:3: not JSON"),
+        (b'{"prompt": 5\n', "rows.jsonl:3: not JSON: Expecting ',' delimiter at column 13"),
         (b"[1]\n", "rows.jsonl:3: a row is a JSON object"),
         (b"\xff\xff\n", "UTF-8"),
     ],

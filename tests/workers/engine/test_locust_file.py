@@ -316,7 +316,7 @@ def test_users_that_hang_at_the_end_are_killed_and_said(users, seen):
                 except BaseException:
                     pass
     """
-    child = users(seen.url, code, duration_s=1.0, timeout_s=0.5)
+    child = users(seen.url, code, duration_s=1.0, timeout_s=1.0)
     end = run(child, within_s=15.0)
     assert end.outcome == "done"
     assert child.outcomes() == {"ok": 2}

@@ -1,6 +1,7 @@
 """Clients that try again, against real targets whose own logs are the truth."""
 
 import http.server
+import socket
 import threading
 import time
 from collections import Counter
@@ -12,9 +13,11 @@ from workers.contract import behaviour
 from workers.contract.schedule import ClosedArrivals
 from workers.contract.sketch import from_wire, merge_all
 from workers.contract.snapshot import RetryCounts
+from workers.contract.spec import longest_s
 from workers.engine import wire
 from workers.engine.exchange import Exchange
 from workers.engine.retries import Budget, asked_pause_s, pause_s
+from workers.engine.watermark import Tally, closing_snapshot, read
 
 S = 1_000_000_000
 USUAL = ("connect", "reset", "http_429", "http_503")
@@ -263,10 +266,44 @@ def test_past_the_fence_no_try_leaves_and_what_was_sent_is_accounted_for(scripte
     assert outcomes["http_503"] + outcomes["abandoned"] == len(seen)
 
 
-def test_no_connection_at_all_is_tried_again_and_is_no_lag(engine, load, free_port):
-    child = engine(load(f"http://127.0.0.1:{free_port()}", rate=20.0, duration_s=1.0, retries=policy()))
-    run(child)
+def test_no_connection_at_all_is_tried_again_and_is_no_lag(engine, load):
+    with socket.socket() as deaf:  # holds its port, and nobody listens there
+        deaf.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{deaf.getsockname()[1]}"
+        child = engine(load(url, rate=20.0, duration_s=1.0, retries=policy()))
+        run(child)
     counts = counts_of(child)
     assert set(child.outcomes()) == {"connect"}
     assert counts.written == 0
     assert counts.tries == {4: child.outcomes()["connect"]}
+
+
+def test_a_killed_engine_leaves_each_request_counted_once_however_often_it_was_tried(scripted, engine, load):
+    url, seen, _ = scripted(503)
+    forever = policy(attempts=100, backoff_s=0.1, max_backoff_s=0.1, within_s=60.0)
+    spec = load(url, rate=40.0, duration_s=20.0, retries=forever)
+    child = engine(spec)
+    child.listen(wire.Prepared)
+    child.authorise(60)
+    child.begin()
+    while sum(seen.values()) < 150:
+        child.listen(wire.Taken)
+    child.process.kill()
+    child.process.wait()
+    child.listen(wire.Finished)
+    tally = Tally(longest_s(spec))
+    for snapshot in child.snapshots:
+        tally.add(snapshot)
+    left = read(child.mark)
+    unknown = 1 if left.writing else 0
+    child.snapshots.append(
+        closing_snapshot(left, tally, activity="surge", shard=0, attempt="surge:0:1", at_s=0.0, seq=99)
+    )
+    outcomes = child.outcomes()
+    sent = outcomes["http_503"] + outcomes["abandoned"]
+    assert outcomes["abandoned"] > 10
+    until_s = time.monotonic() + 10.0
+    while len(seen) < sent and time.monotonic() < until_s:  # what the dead engine wrote is still read
+        time.sleep(0.01)
+    assert sent <= len(seen) <= sent + unknown
+    assert outcomes.total() + unknown == left.dispatched

@@ -95,9 +95,9 @@ def test_an_engine_that_is_killed_loses_the_last_second_of_samples_alone(run, tm
     assert file.suffix == ".open"
     rows = kept(tmp_path / "spool")
     assert rows
-    at_s = {row.index: row.intended_s for row in rows}
-    assert set(at_s) <= set(target.indices())
-    assert len(rows) == max(at_s) + 1, "what was written has no holes"
+    indices = {row.index for row in rows}
+    assert len(indices) == len(rows)
+    assert indices <= set(target.indices())
     reported = sum(snapshot.sampled for snapshot in child.snapshots[:-2])
     assert len(rows) >= reported
 
@@ -160,12 +160,15 @@ def test_a_stream_keeps_its_gaps_and_tokens(run, demo, tmp_path):
     child.finished()
     rows = [row for row in kept(tmp_path / "spool") if row.outcome == "ok"]
     assert rows
+    tails_s = []
     for row in rows:
         gaps = list(gaps_of(row.itl))
         assert (len(gaps), row.output_tokens) == (7, 8)
         assert row.ttft_s is not None
-        assert row.ttft_s + sum(gaps) == pytest.approx(row.latency_s, abs=0.05)
         assert row.tpot_s == pytest.approx(sum(gaps) / 7, rel=1e-3)
+        tails_s.append(row.latency_s - row.ttft_s - sum(gaps))
+    assert min(tails_s) > -1e-3, "the last token is not behind the last byte"
+    assert sorted(tails_s)[len(tails_s) // 2] < 0.05
 
 
 @pytest.fixture

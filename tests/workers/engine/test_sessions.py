@@ -14,8 +14,9 @@ from workers.contract.behaviour import Sessions
 from workers.contract.data import FileData
 from workers.contract.schedule import ClosedArrivals, OpenArrivals, blocks
 from workers.contract.sketch import from_wire, merge_all
-from workers.contract.spec import TargetSpec
+from workers.contract.spec import TargetSpec, longest_s
 from workers.engine import wire
+from workers.engine.watermark import Tally, closing_snapshot, read
 
 
 @dataclass
@@ -250,10 +251,11 @@ def test_shards_begin_the_union_of_all_sessions(chat, engine, talk):
     heard = chat()
     spec = talk(heard.url, ROWS, rate=30.0, duration_s=1.0, turns=2, think_s=0.01)
     children = [engine(spec, shard=shard, of=2) for shard in (0, 1)]
-    start_ns = time.monotonic_ns() + 300_000_000
     for child in children:
         child.listen(wire.Prepared)
         child.authorise(30)
+    start_ns = time.monotonic_ns() + 300_000_000
+    for child in children:
         child.say(wire.Begin(start_ns, 0.0, 0.0))
     for child in children:
         child.finished()
@@ -298,3 +300,50 @@ def test_a_halted_engine_accounts_for_every_turn_it_offered(chat, engine, talk):
     assert counts_of(child)["offered"] == child.outcomes().total()
     assert child.outcomes()["abandoned"] > 0
     assert counts_of(child)["waiting"] > 0
+
+
+def test_a_turn_in_line_is_a_conversation_that_waits(chat, engine, talk):
+    spec = talk(chat(hold_s=0.4).url, ROWS, rate=20.0, duration_s=30.0, think_s=0.05, max_in_flight=2)
+    child = engine(spec)
+    child.listen(wire.Prepared)
+    child.authorise(60)
+    child.begin()
+    for _ in range(3):
+        child.listen(wire.Taken)
+    child.say(wire.Halt("enough"))
+    child.finished()
+    counts = counts_of(child)
+    over = counts["whole"] + counts["over"] + sum(counts["broken"].values())
+    under_way = child.outcomes()["abandoned"] + child.outcomes()["unsent_generator"]
+    assert under_way <= 2
+    assert counts["begun"] == over + under_way + counts["waiting"]
+
+
+def test_a_killed_engine_leaves_every_turn_accounted_for(chat, engine, talk):
+    heard = chat(hold_s=0.1)
+    spec = talk(heard.url, ROWS, rate=30.0, duration_s=30.0, think_s=0.1)
+    child = engine(spec)
+    child.listen(wire.Prepared)
+    child.authorise(60)
+    child.begin()
+    while len(heard.said) < 120:
+        child.listen(wire.Taken)
+    child.process.kill()
+    child.process.wait()
+    child.listen(wire.Finished)
+    tally = Tally(longest_s(spec))
+    for snapshot in child.snapshots:
+        tally.add(snapshot)
+    left = read(child.mark)
+    child.snapshots.append(
+        closing_snapshot(left, tally, activity="surge", shard=0, attempt="surge:0:1", at_s=0.0, seq=99)
+    )
+    sent, unknown = child.outcomes()["ok"] + child.outcomes()["abandoned"], 1 if left.writing else 0
+    until_s = time.monotonic() + 10.0
+    while len(heard.said) < sent and time.monotonic() < until_s:  # what the dead engine wrote is still read
+        time.sleep(0.01)
+    assert child.outcomes()["abandoned"] > 0
+    assert sent <= len(heard.said) <= sent + unknown
+    begun = {int(name.split("/")[1]) // 3 for name in heard.said}
+    assert left.dispatched % 3 == 0
+    assert len(begun) <= left.dispatched // 3 <= len(begun) + child.outcomes()["unsent_generator"] + unknown

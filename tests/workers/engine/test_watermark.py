@@ -56,6 +56,19 @@ def test_what_was_sent_and_never_ended_is_abandoned_and_the_unsent_are_the_gener
     assert (closing.dispatched, closing.final, read(str(tmp_path / "m")).last_seq) == (4, True, 4)
 
 
+def test_a_write_that_failed_is_known_not_to_have_left(tmp_path):
+    marks = MarkFile(str(tmp_path / "m"), bounds=(FAST,), timeout_s=TIMEOUT_S)
+    arrival = Arrival(0, 0, 0, 0)
+    marks.handed(arrival, 1)
+    marks.writing(arrival)
+    marks.unwritten()  # and its client pauses before it tries again
+    closing = _close(tmp_path / "m")
+    assert closing.cells[0].outcomes == {"unsent_generator": 1}
+    assert closing.warnings == [
+        "the engine died: 1 requests of its last moments are counted without times or tags"
+    ]
+
+
 def test_what_snapshots_delivered_is_not_told_again(tmp_path):
     marks = MarkFile(str(tmp_path / "m"), bounds=(FAST,), timeout_s=TIMEOUT_S)
     for index in range(3):

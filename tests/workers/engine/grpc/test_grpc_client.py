@@ -1,5 +1,7 @@
 """Calls that go well, against a server on another implementation of HTTP/2."""
 
+import socket
+import threading
 import time
 
 import gevent
@@ -123,6 +125,59 @@ def test_a_window_that_is_widened_in_the_middle_of_a_call_is_used(served, client
     with served(script) as server:
         exchange = send(client_of(server), b"x" * 50_000)
     assert (exchange.error, exchange.body) == ("", b"50000")
+
+
+@pytest.fixture
+def wide():
+    """`wide(peer)` begins with windows as wide as they go, and waits for a call's first frame."""
+
+    def begin(peer):
+        peer.begin(INITIAL_WINDOW_SIZE=2**31 - 1)
+        peer.wire.increment_flow_control_window(2**31 - 1 - 65_535)
+        peer.flush()
+        while not (first := [one for one in peer.read() if isinstance(one, h2.events.RequestReceived)]):
+            pass
+        return first[0].stream_id
+
+    return begin
+
+
+def test_what_is_owed_while_a_message_is_written_waits_and_cuts_no_frame(served, wide, client_of, send):
+    message = bytes(range(256)) * 32_000
+
+    def script(peer):
+        peer.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
+        wide(peer)
+        for _ in range(100):
+            peer.wire.ping(b"12345678")
+        peer.flush()
+        time.sleep(0.2)  # the kernel's room is full by then, in the middle of a frame
+        heard = peer.call()
+        peer.answer(heard, b"%d" % len(heard.message))
+        peer.until_closed()
+
+    with served(script) as server:
+        exchange = send(client_of(server, 20.0), message)
+    assert (exchange.error, exchange.body) == ("", b"%d" % len(message))
+    assert server.calls[0].message == message
+
+
+def test_an_answer_before_the_message_was_read_is_the_answer(served, wide, client_of, send):
+    over = threading.Event()
+
+    def script(peer):
+        heads = [(":status", "200"), ("content-type", "application/grpc"), ("grpc-status", "8")]
+        stream = wide(peer)
+        peer.wire.send_headers(stream, heads, end_stream=True)
+        peer.flush()
+        over.wait(10)  # and never reads the rest
+
+    with served(script) as server:
+        client = client_of(server)
+        outcomes = [send(client, b"x" * 32_000_000) for _ in range(2)]
+        over.set()
+        assert len(server.peers) == 2, "half a message is on the first connection"
+    assert [(one.error, one.status) for one in outcomes] == [("", 429)] * 2
 
 
 def test_large_headers_go_in_several_frames(served, echo, client_of, send):

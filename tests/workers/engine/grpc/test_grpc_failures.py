@@ -300,7 +300,7 @@ def test_what_a_target_says_of_a_call_that_is_over_costs_no_connection(served, c
 
 def test_failed_calls_leave_nothing_for_a_collector_that_is_off(served, client_of, send):
     with served(once(lambda *_: None)) as silent, served(frames(data(HELLO))) as broken:
-        slow, wrong = client_of(silent, 0.02), client_of(broken)
+        slow, wrong = client_of(silent, 0.3), client_of(broken)
         refused = GrpcClient(endpoint_of("http://127.0.0.1:1", allow=AllowList()), 1.0)
         clients = [slow, wrong, refused]
         for client in clients:

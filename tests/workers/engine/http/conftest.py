@@ -33,7 +33,8 @@ class Line:
             if not (more := self.socket.recv(65536)):
                 return b""
             data += more
-        head, _, body = data.partition(b"\r\n\r\n")
+        head, _, begun = data.partition(b"\r\n\r\n")
+        body = bytearray(begun)
         length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0] or b"0")
         while len(body) < length:
             if not (more := self.socket.recv(65536)):

@@ -1,9 +1,11 @@
 """Answers that are wrong below the protocol: framing, size, compression, redirects, another's port."""
 
 import gzip
+import threading
 import time
 import tracemalloc
 
+import gevent
 import pytest
 
 from workers.protocols.contract import Request
@@ -113,6 +115,46 @@ def test_an_answer_of_a_hundred_megabytes_is_cut_at_the_bound_and_so_is_its_memo
     assert peak_bytes < 40 * MIB, "the pieces, and them joined; the test's own server sends one at a time"
 
 
+def test_large_answers_at_the_same_time_share_one_bound_and_small_ones_pass(scripted, client_of, send):
+    begun = threading.Semaphore(0)
+    all_began = threading.Event()
+
+    def script(line):
+        while asked := line.request():
+            size = 8 * MIB if b"/large" in asked else 128 * 1024
+            try:
+                line.send(HEAD + b"Content-Length: %d\r\n\r\n" % size + b" " * (size // 2))
+            finally:
+                begun.release()
+            all_began.wait(10)
+            for _ in range(64):
+                line.send(b" " * (size // 128))
+
+    large = Request("POST", "/large", b"{}", (), stream=False)
+    with scripted(script) as server:
+        client = client_of(server, 30.0, max_held_bytes=16 * MIB)
+        tracemalloc.start()
+        try:
+            asked = [gevent.spawn(send, client, large) for _ in range(12)]
+            small = [gevent.spawn(send, client) for _ in range(4)]
+            for _ in range(16):
+                while not begun.acquire(blocking=False):
+                    gevent.sleep(0.001)
+            all_began.set()
+            gevent.joinall([*asked, *small], timeout=30, raise_error=True)
+            _, peak_bytes = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        kept = [one.value for one in asked if not one.value.error]
+        assert [send(client, large).text for _ in range(4)] == [""] * 4, "nothing is held any more"
+    assert {one.value.error for one in small} == {""}
+    assert {one.value.error for one in asked} <= {"", "invalid"}
+    for one in asked:
+        assert one.value.error == "" or "answers under way hold over 16777216 bytes" in one.value.text
+    assert len(kept) < 12
+    assert peak_bytes < 12 * 8 * MIB, "the test's own server and what was kept are in it, too"
+
+
 @pytest.mark.parametrize("coding", [b"gzip", b"br", b"deflate, gzip", b"x-unknown"])
 @pytest.mark.parametrize("stream", [True, False])
 def test_a_bomb_is_refused_by_its_name_and_never_inflated(scripted, client_of, coding, stream):
@@ -157,3 +199,29 @@ def test_a_redirect_that_leads_in_a_circle_is_a_failure_told_with_its_address(sc
     assert answer.kind == "http_307"
     assert f"redirect to {server.url}/round, which is never followed" in answer.why
     assert "secret" not in answer.why
+
+
+def test_an_answer_before_the_request_was_read_is_the_answer(scripted, client_of):
+    over = threading.Event()
+
+    def script(line):
+        line.socket.recv(1)
+        line.send(b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n")
+        over.wait(10)  # and never reads the rest
+
+    request = Request("POST", "/", b"x" * (32 * MIB), (), stream=False)
+    with scripted(script) as server:
+        client = client_of(server)
+        exchange = client.send(request, b"host: h\r\n", authorised=lambda: True)
+        client.send(request, b"host: h\r\n", authorised=lambda: True)
+        over.set()
+        assert len(server.lines) == 2, "half a request is on the first connection"
+    assert (exchange.error, exchange.status) == ("", 413)
+
+
+def test_a_protocol_that_nobody_asked_to_switch_to_is_named(scripted, client_of, send, answer_once):
+    data = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n"
+    with scripted(answer_once(data)) as server:
+        exchange = send(client_of(server))
+    assert exchange.error == "invalid"
+    assert "101, another protocol, which nobody asked for" in exchange.text

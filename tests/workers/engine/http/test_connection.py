@@ -153,6 +153,18 @@ def test_running_out_of_descriptors_is_not_the_targets_doing(scripted, opened):
         assert send(client).error == ""
 
 
+def test_a_name_that_cannot_be_looked_up_for_want_of_descriptors_is_not_the_targets_doing(opened):
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    client = opened(Endpoint("a-name-of-no-file.example", 80), 5.0)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+    try:
+        exchange = send(client)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert (exchange.error, exchange.sent_ns) == ("exhausted", 0)
+    assert exchange.text.startswith("cannot resolve a-name-of-no-file.example: ")
+
+
 def test_a_target_on_ipv6_is_reached(scripted, opened):
     try:
         socket.create_server(("::1", 0), family=socket.AF_INET6).close()

@@ -46,6 +46,16 @@ def test_a_head_that_does_not_state_its_length_once_and_plainly_is_not_learnt(he
     assert seen(HEAD, b"abc", *headers).whole(HEAD + END + b"abc") is None
 
 
+def test_a_head_that_is_cut_off_before_its_end_is_not_known():
+    raw = b"HTTP/1.1 200 OK\r\ncontent-length: 33"
+    body = b"x" * 33
+    heads = Heads()
+    heads.learn(raw + END + body, raw=raw, status=200, headers=(("content-length", "33"),))
+    assert heads.whole(raw + END + body) is not None
+    assert len(raw) - 2 == len(body)  # so that one byte behind the head seems to be a whole answer
+    assert heads.whole(raw + b"\r") is None
+
+
 def test_heads_without_end_are_bounded():
     heads = Heads()
     for number in range(3 * MOST):

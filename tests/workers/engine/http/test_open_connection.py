@@ -31,6 +31,15 @@ def test_a_connection_that_the_target_closed_does_not_keep_the_loop_busy(scripte
         assert not send(client).reused
 
 
+def test_a_target_told_to_close_gets_a_new_connection_for_each_request(scripted, client_of, answer_all, send):
+    block = b"host: h\r\nconnection: close\r\n"
+    with scripted(answer_all(OK)) as server:
+        client = client_of(server)
+        found = [send(client, block=block) for _ in range(3)]
+        assert len(server.lines) == 3
+    assert [(one.error, one.reused) for one in found] == [("", False)] * 3
+
+
 def test_bytes_that_nobody_asked_for_end_a_connection(scripted, client_of, send):
     said = threading.Event()
 

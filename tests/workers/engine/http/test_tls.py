@@ -2,14 +2,17 @@
 
 import datetime as dt
 import ssl
+import threading
 import time
 
+import gevent
 import pytest
 import trustme
 
 from workers.contract.spec import FileRef, Tls
 from workers.engine.allow import AllowList
 from workers.engine.endpoint import endpoint_of
+from workers.protocols.contract import Request
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc"
 LONG_AGO = dt.datetime(2001, 1, 1, tzinfo=dt.UTC)
@@ -108,7 +111,7 @@ def test_a_certificate_of_another_name_is_refused_unless_that_name_is_asked_for(
         refused = ask(server, ca="ca")
         taken = ask(server, ca="ca", server_name="model.example")
     assert (refused.error, taken.body) == ("connect", b"abc")
-    assert "127.0.0.1" in refused.text
+    assert "not valid for '127.0.0.1'" in refused.text
 
 
 def test_a_port_without_tls_is_told_so(scripted, ask, answer_all):
@@ -122,6 +125,47 @@ def test_a_port_with_tls_is_told_so_where_plain_http_was_spoken(serving, ask):
     with serving() as server:
         exchange = ask(server, scheme="http")
     assert exchange.error in {"invalid", "reset"}
+
+
+def test_a_body_larger_than_the_sockets_room_is_written_whole(scripted, authority, opened, send):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    asked = threading.Event()
+    body = bytes(range(256)) * 120_000  # 30 MB
+
+    def script(line):
+        assert asked.wait(10)  # the kernel's room is full by then
+        while line.request():
+            line.send(OK)
+
+    with scripted(script, context=context) as server:
+        url = server.url.replace("http:", "https:")
+        client = opened(endpoint_of(url, allow=AllowList(), tls=Tls(verify=False)), 10.0)
+        sending = gevent.spawn(send, client, Request("POST", "/", body, (), stream=False))
+        gevent.sleep(0.1)
+        asked.set()
+        exchange = sending.get(timeout=20)
+    assert (exchange.error, exchange.body) == ("", b"abc")
+    assert server.requests[0].endswith(b"\r\n\r\n" + body)
+
+
+def test_an_answer_before_a_large_body_was_read_is_the_answer(scripted, authority, opened, send):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+
+    over = threading.Event()
+
+    def script(line):
+        line.socket.recv(1)
+        line.send(OK.replace(b"200 OK", b"413 Too Large"))
+        over.wait(10)  # and never reads the rest
+
+    with scripted(script, context=context) as server:
+        url = server.url.replace("http:", "https:")
+        client = opened(endpoint_of(url, allow=AllowList(), tls=Tls(verify=False)))
+        exchange = send(client, Request("POST", "/", bytes(32_000_000), (), stream=False))
+        over.set()
+    assert (exchange.error, exchange.status, exchange.body) == ("", 413, b"abc")
 
 
 def test_a_handshake_that_never_ends_is_given_up_in_time(scripted, opened, files, send):

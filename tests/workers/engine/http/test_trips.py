@@ -1,5 +1,6 @@
 """Requests under way at the same time: each ends when its own time is up, and none is woken for another."""
 
+import socket
 import threading
 import time
 
@@ -7,6 +8,7 @@ import gevent
 import pytest
 
 from workers.engine import roundtrip
+from workers.engine.trips import Trips
 from workers.protocols.contract import Request
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
@@ -70,7 +72,61 @@ def test_a_later_request_has_its_own_deadline(scripted, client_of, send):
         gevent.joinall([first, second], timeout=5)
         may_answer.set()
     assert (first.value.error, second.value.error) == ("timeout", "timeout")
-    assert second.value.last_ns - first.value.last_ns >= TIMEOUT_S / 4 * 1e9
+    assert second.value.sent_ns > first.value.sent_ns
+    for one in (first.value, second.value):
+        assert one.last_ns - one.sent_ns >= TIMEOUT_S * 1e9
+
+
+class Late:
+    """A request that takes 1 ms to be read once it is over; `order`: who was served, sockets and requests."""
+
+    def __init__(self, trips, order, *, since_ns):
+        self.waiter = None
+        self.late_ns = 0
+        self._trips, self._order, self._since_ns = trips, order, since_ns
+
+    def run(self):
+        self._trips.wait(self, since_ns=self._since_ns)
+        until_ns = time.monotonic_ns() + 1_000_000
+        while time.monotonic_ns() < until_ns:
+            pass
+        self._order.append("request")
+
+    def too_late(self, now_ns):
+        self.late_ns = now_ns
+        self._trips.over(self)
+
+
+def test_sockets_are_read_in_between_where_many_answers_come_at_once():
+    trips = Trips(20.0, answer_bytes=1)
+    order = []
+    here, there = socket.socketpair()
+    watcher = gevent.get_hub().loop.io(there.fileno(), 1)
+    watcher.start(lambda: (there.recv(1), order.append("socket")))
+    late = [Late(trips, order, since_ns=time.monotonic_ns()) for _ in range(40)]
+    greenlets = [gevent.spawn(one.run) for one in late]
+    gevent.sleep(0.01)
+    for one in late:
+        trips.over(one)
+    here.send(b"x")
+    gevent.joinall(greenlets, timeout=10, raise_error=True)
+    watcher.stop()
+    watcher.close()
+    trips.close()
+    here.close()
+    there.close()
+    assert order.index("socket") < 10
+    assert len(order) == 41
+
+
+def test_one_that_began_long_before_it_waits_has_no_more_time_than_others():
+    trips = Trips(1.0, answer_bytes=1)
+    now_ns = time.monotonic_ns()
+    young, old = Late(trips, [], since_ns=now_ns), Late(trips, [], since_ns=now_ns - 900_000_000)
+    greenlets = [gevent.spawn(young.run), gevent.spawn(old.run)]
+    gevent.joinall(greenlets, timeout=10, raise_error=True)
+    trips.close()
+    assert young.late_ns - old.late_ns >= 500_000_000
 
 
 def test_a_request_that_is_killed_wakes_nobody_and_leaves_its_connection_closed(scripted, client_of, send):
