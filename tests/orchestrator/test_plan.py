@@ -7,6 +7,7 @@ from orchestrator.plan import MOST_IN_FLIGHT, Where, activity_keys, plan_of
 from workers.contract.schedule import ClosedArrivals, Segment, cumulated, peak_per_s
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.yaml"))
+QUICKSTART = Path(__file__).parents[2] / "examples" / "quickstart.yaml"
 DATA = "        data: {synthetic: {input_tokens: 8, output_tokens: 8}}\n"
 
 
@@ -101,7 +102,7 @@ def test_a_fault_goes_to_one_host_unless_told_and_to_the_demo_targets_own(
 ):
     campaign = campaign_of(("p", load_activity + chaos_activity))
     assert plan_of(campaign, seed=1).activity("hang").where == Where(at_most_hosts=1)
-    demo = load_campaign(EXAMPLES[-1]).campaign
+    demo = load_campaign(QUICKSTART).campaign
     assert plan_of(demo, seed=1).activity("server-hang").where == Where(
         labels=("model-server",), at_most_hosts=1
     )

@@ -4,6 +4,10 @@ from typing import Any
 
 import pytest
 
+RATE_PER_S, FOR_S = 600, 2
+BODY = "{% for i in range(100000) %}{% endfor %}" * 3 + "{{ row|tojson }}"
+"""Milliseconds of work a request: this engine can make some 100 in a second, and no target is too slow."""
+
 
 @pytest.fixture(scope="module")
 def flood(server, campaign, one_load) -> Any:
@@ -12,14 +16,16 @@ def flood(server, campaign, one_load) -> Any:
 campaign: flood
 seed: 3
 targets:
-  js: {{protocol: json-http, url: "{servers["js"].url}", timeout: 20s}}
+  js: {{protocol: json-http, url: "{servers["js"].url}", timeout: 20s, body: "{BODY}"}}
 phases:
   - name: a
     activities:
 """
-    slos = ["throughput >= 39000/s", "p99(latency) < 100ms", "p99(service_time) < 1ms"]
-    text += one_load("flood", "process: constant, rate: 40000/s", duration="1s", slos=slos)
-    return campaign(text, "--workers", "1", files={"flood": [{"do": "plain"}]}), servers
+    slos = [f"throughput >= {RATE_PER_S - 10}/s", "p99(latency) < 100ms", "p99(service_time) < 1ms"]
+    arrivals = f"process: constant, rate: {RATE_PER_S}/s"
+    text += one_load("flood", arrivals, duration=f"{FOR_S}s", slos=slos)
+    rows = [{"do": "plain", "n": n} for n in range(RATE_PER_S * FOR_S)]
+    return campaign(text, "--workers", "1", files={"flood": rows}), servers
 
 
 def test_a_generator_that_cannot_offer_the_rate_is_invalid_and_never_a_fail_or_a_pass(flood):

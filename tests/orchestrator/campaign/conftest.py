@@ -13,6 +13,7 @@ NAMED = (
     "golden/ranker.parquet",
     "contracts/ranker.yaml",
     "traffic/monday.parquet",
+    "traffic/night.csv",
     "traffic/chat.jsonl",
 )
 SMALL = """\
