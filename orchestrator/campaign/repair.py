@@ -137,7 +137,7 @@ def _mend_key(document: Any, holder: dict[str, Any], path: Path) -> Path | None:
     if path[:1] == ("targets",) and len(path) == 2:
         holder[key] = {"protocol": "json-http", "url": "http://unnamed"}
         return path
-    if key == "kind":
+    if key == "kind" and path[2:3] == ("activities",) and len(path) == 5:
         _holder(document, path[:-1])[int(path[-2])] = _activity(path[:-1])
         return path[:-1]
     if key == "name" and "activities" in (*path, *holder):

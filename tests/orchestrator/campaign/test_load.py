@@ -192,3 +192,9 @@ def test_any_value_in_any_place_is_accepted_or_refused_with_words(example_docume
     found = problems_of(json.dumps(document))
     assert found is None or found
     assert all(one.message and one.line >= 1 for one in found or ())
+
+
+def test_a_field_called_kind_is_no_activitys_kind(problems, small):
+    golden = small.replace("kind: load", "kind: regression\n        golden: nowhere.jsonl")
+    found = problems(f"{golden}        compare: {{name: x, kind: chaos}}\n")
+    assert any("compare.kind" in one.path for one in found)
