@@ -10,7 +10,7 @@ from typing import Final
 from urllib.parse import quote
 
 from workers.contract.errors import EngineError
-from workers.engine.connection import Connector, NoConnectionError
+from workers.engine.connection import Connector
 from workers.engine.endpoint import Endpoint
 from workers.engine.exchange import Exchange
 from workers.engine.idle import Idle
@@ -50,7 +50,7 @@ class Client:
         self._connector = Connector(endpoint)
         self._trips = Trips(timeout_s, answer_bytes=max_body_bytes, held_bytes=max_held_bytes)
         self._max_connections = max_connections
-        self._idle = Idle()
+        self._idle = Idle[Connection]()
         self._in_flight = 0
         self._closes = False
         self._openings: dict[tuple[object, ...], bytes] = {}
@@ -83,7 +83,7 @@ class Client:
         keep = False
         self._in_flight += 1
         try:
-            connection = self._take(exchange)
+            connection = self._idle.take_or_open(self._connect, exchange)
             if connection is not None:
                 if authorised():
                     keep = round_trip(
@@ -104,19 +104,8 @@ class Client:
         self._idle.close()
         self._trips.close()
 
-    def _take(self, exchange: Exchange) -> Connection | None:
-        connection = self._idle.take()
-        if connection is not None:
-            exchange.reused = connection.used
-            return connection
-        began_ns = monotonic_ns()
-        try:
-            return self._connector.connect(self._trips.timeout_s)
-        except NoConnectionError as error:
-            exchange.fail("exhausted" if error.exhausted else "connect", str(error), at_ns=monotonic_ns())
-            return None
-        finally:
-            exchange.connect_ns = monotonic_ns() - began_ns
+    def _connect(self) -> Connection:
+        return self._connector.connect(self._trips.timeout_s)
 
     def _put_back(self, connection: Connection, *, keep: bool) -> None:
         if keep and self._max_connections and not self._closes:

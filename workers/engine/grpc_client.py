@@ -6,25 +6,23 @@ time: as many connections are open as calls are in flight, so that no call waits
 
 import struct
 import time
-from collections import deque
 from collections.abc import Callable
 from typing import Final
 
 from workers.contract.errors import EngineError
-from workers.engine.connection import Connector, NoConnectionError
+from workers.engine.connection import Connector
 from workers.engine.endpoint import Endpoint
 from workers.engine.exchange import Exchange
 from workers.engine.grpc_call import Call
 from workers.engine.h2_connection import H2Connection, open_connection
 from workers.engine.h2_headers import RequestHead
+from workers.engine.idle import Idle
 from workers.engine.trips import Trips
 from workers.protocols.contract import Request
 
 MAX_ANSWER_BYTES: Final = 100 * 1024 * 1024
 MAX_CONNECTIONS: Final = 10_000
 """The default ceiling of `max_in_flight`."""
-IDLE_NS: Final = 60 * 1_000_000_000
-"""Connections idle for longer are closed, one at each return."""
 
 monotonic_ns = time.monotonic_ns
 
@@ -54,7 +52,7 @@ class GrpcClient:
         self._head = RequestHead(endpoint.authority, secure=endpoint.context is not None, timeout_s=timeout_s)
         self._trips = Trips(timeout_s, answer_bytes=max_answer_bytes)
         self._max_connections = max_connections
-        self._idle: deque[H2Connection] = deque()
+        self._idle = Idle[H2Connection]()
         self._in_flight = 0
 
     def send(
@@ -85,7 +83,7 @@ class GrpcClient:
         keep = False
         self._in_flight += 1
         try:
-            connection = self._take(exchange)
+            connection = self._idle.take_or_open(self._connect, exchange)
             if connection is not None:
                 if authorised():
                     call = Call(connection, exchange, message=message, trips=self._trips)
@@ -102,31 +100,14 @@ class GrpcClient:
     def close(self) -> None:
         """Close idle connections, those in flight with their calls. Nothing can be sent afterwards."""
         self._max_connections = 0
-        while self._idle:
-            self._idle.pop().close()
+        self._idle.close()
         self._trips.close()
 
-    def _take(self, exchange: Exchange) -> H2Connection | None:
-        while self._idle:
-            connection = self._idle.pop()
-            if not connection.is_stale():
-                exchange.reused = connection.used
-                return connection
-            connection.close()
-        began_ns = monotonic_ns()
-        try:
-            return open_connection(self._connector, self._endpoint, limit_s=self._trips.timeout_s)
-        except NoConnectionError as error:
-            exchange.fail("exhausted" if error.exhausted else "connect", str(error), at_ns=monotonic_ns())
-            return None
-        finally:
-            exchange.connect_ns = monotonic_ns() - began_ns
+    def _connect(self) -> H2Connection:
+        return open_connection(self._connector, self._endpoint, limit_s=self._trips.timeout_s)
 
     def _put_back(self, connection: H2Connection, *, keep: bool) -> None:
-        if not keep or not self._max_connections:
+        if keep and self._max_connections:
+            self._idle.put(connection)
+        else:
             connection.close()
-            return
-        connection.idle_ns = monotonic_ns()
-        self._idle.append(connection)
-        if connection.idle_ns - self._idle[0].idle_ns > IDLE_NS:
-            self._idle.popleft().close()

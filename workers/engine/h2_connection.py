@@ -58,7 +58,8 @@ class H2Connection:
 
     __slots__ = (
         "_begun", "_consumed", "_greeted", "_out", "_over", "_reader", "_writing", "call", "call_window",
-        "connection", "frame_bytes", "heads", "idle_ns", "last_stream", "stream", "used", "window",
+        "connection", "frame_bytes", "heads", "idle_ns", "last_stream", "stream", "streamed", "used",
+        "window",
     )  # fmt: skip
 
     def __init__(self, connection: Connection) -> None:
@@ -69,7 +70,7 @@ class H2Connection:
         self.last_stream: int | None = None
         self.stream = -1
         self.call: OpenCall | None = None
-        self.used = False
+        self.used = self.streamed = False
         self.idle_ns = 0
         self._reader = FrameReader()
         self._greeted = Event()
