@@ -74,10 +74,11 @@ def test_standing_in_line_at_max_in_flight_is_wait_and_latency_but_not_lag(times
 def test_a_closed_loop_intends_to_send_when_it_sends(times, close, due):
     said = times[0].activity("loop")
     assert close(said["latency_s"]["max"], said["service_time_s"]["max"], abs_s=0.05)
-    assert due(said, "max", 2.0)
     assert said["wait_s"]["max"] == 0
     slow = [one for one in service_s(times[1]["stall"].requests("loop")) if one > 1]
     assert 0 < len(slow) <= 4
+    # the stall finds the users thinking or waiting, so how long it holds the first of them only the server knows
+    assert due(said, "max", max(slow))
 
 
 def test_a_listener_without_room_shows_as_connect_and_not_as_lag(times):
