@@ -77,7 +77,7 @@ def test_a_closed_loop_intends_to_send_when_it_sends(times, close, due):
     assert said["wait_s"]["max"] == 0
     slow = [one for one in service_s(times[1]["stall"].requests("loop")) if one > 1]
     assert 0 < len(slow) <= 4
-    # the stall finds the users thinking or waiting, so how long it holds the first of them only the server knows
+    # how long a stall holds users that think in between, only the server knows
     assert due(said, "max", max(slow))
 
 
