@@ -16,7 +16,8 @@ from results import load, middle
 ROOT = Path(__file__).parents[1]
 PAGE, IMAGES = ROOT / "docs" / "benchmarks.md", ROOT / "docs" / "images"
 TEMPLATE = Path(__file__).parent / "benchmarks.md.j2"
-NAMES = ("locust", "peers", "truth", "memory")
+AIMED = ("locust", "peers", "truth", "memory")
+NAMES = (*AIMED, "machine")
 TITLES = {"engine": ENGINE, "aiperf": "AIPerf", "guidellm": "GuideLLM"}
 MARKS = {True: "yes", False: "**no**", None: "-"}
 
@@ -44,10 +45,11 @@ def written(results: Mapping[str, Results | None]) -> Iterator[tuple[Path, str]]
         trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True, undefined=jinja2.StrictUndefined,
         autoescape=False,
     )  # fmt: skip
+    told = {name: results[name] for name in AIMED}
     template = environment.from_string(TEMPLATE.read_text())
     text = template.render(
-        aims=[(aim.what, aim.bound, aim.measured, MARKS[aim.holds]) for aim in aims(**results)],
-        short=[aim for aim in aims(**results) if aim.holds is False],
+        aims=[(aim.what, aim.bound, aim.measured, MARKS[aim.holds]) for aim in aims(**told)],
+        short=[aim for aim in aims(**told) if aim.holds is False],
         locust=locust,
         requests=list(_requests(locust)) if locust else [],
         peers=peers,
@@ -58,6 +60,7 @@ def written(results: Mapping[str, Results | None]) -> Iterator[tuple[Path, str]]
         shapes=list(_shapes(truth["cases"])) if truth else [],
         quantiles=QUANTILES,
         memory=results["memory"],
+        stalls=results["machine"],
         machine=next((one["machine"] for one in results.values() if one), None),
     )
     yield PAGE, text
