@@ -29,6 +29,13 @@ def _a_host_that_was_never_calibrated(tmp_path_factory: pytest.TempPathFactory) 
         yield
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _interrupts_are_heard() -> None:
+    """What a shell starts in the background ignores SIGINT, and so would all that is started here."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 @dataclass
 class Valkey:
     """A server of one's own: its address with the password inside, and its process for signals."""
