@@ -45,11 +45,11 @@ def written(results: Mapping[str, Results | None]) -> Iterator[tuple[Path, str]]
         trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True, undefined=jinja2.StrictUndefined,
         autoescape=False,
     )  # fmt: skip
-    told = {name: results[name] for name in AIMED}
+    told = aims(**{name: results[name] for name in AIMED})
     template = environment.from_string(TEMPLATE.read_text())
     text = template.render(
-        aims=[(aim.what, aim.bound, aim.measured, MARKS[aim.holds]) for aim in aims(**told)],
-        short=[aim for aim in aims(**told) if aim.holds is False],
+        aims=[(aim.what, aim.bound, aim.measured, MARKS[aim.holds]) for aim in told],
+        short=[aim for aim in told if aim.holds is False],
         locust=locust,
         requests=list(_requests(locust)) if locust else [],
         peers=peers,
