@@ -15,7 +15,7 @@ UV := $(shell command -v uv 2>/dev/null)
 COMPILE := $(BIN)/python -m compileall -q $(CODE)
 
 .DEFAULT_GOAL := help
-.PHONY: help install targets demo test check lint types layers generated deploy docs bench bench-peers clean
+.PHONY: help install targets demo test check lint types layers generated deploy docs bench bench-peers torture clean
 
 help: ## Say what there is.
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1  /p' $(MAKEFILE_LIST) | awk -F'  ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -67,6 +67,8 @@ layers: $(STAMP)
 generated: $(STAMP)
 	$(BIN)/python -m orchestrator.campaign.reference | diff -u docs/campaign.md - || \
 	  { echo "docs/campaign.md is not what the models say: run make docs"; exit 1; }
+	$(BIN)/python -m orchestrator.campaign.fault_reference | diff -u docs/faults.md - || \
+	  { echo "docs/faults.md is not what the faults say: run make docs"; exit 1; }
 	$(BIN)/python docs/modules.py --check
 	$(BIN)/python benchmarks/page.py --check
 
@@ -74,9 +76,13 @@ generated: $(STAMP)
 deploy: $(STAMP)
 	$(BIN)/pytest -q tests/deploy/test_compose.py tests/deploy/test_units.py tests/deploy/test_said.py
 
-docs: $(STAMP) ## Write docs/campaign.md and the modules of ARCHITECTURE.md again from the code.
+docs: $(STAMP) ## Write docs/campaign.md, docs/faults.md and the modules of ARCHITECTURE.md again from the code.
 	$(BIN)/python -m orchestrator.campaign.reference > docs/campaign.md
+	$(BIN)/python -m orchestrator.campaign.fault_reference > docs/faults.md
 	$(BIN)/python docs/modules.py
+
+torture: $(STAMP) ## Ten minutes, 50 random kills of every part under load; TORTURE=--seed=N strikes the same again.
+	$(BIN)/python -m tests.torture --seconds 600 --blows 50 $(TORTURE)
 
 bench: $(STAMP) ## Run the benchmarks one after another and write docs/benchmarks.md.
 	@for file in benchmarks/bench_*.py; do echo "== $$file"; $(BIN)/python "$$file" || exit 1; done

@@ -1,4 +1,4 @@
-"""What the engine is meant to reach, held against the saved results: one row an aim, none left out."""
+"""What engine and coordinator are meant to reach, beside the saved results: one row an aim, none left out."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +13,9 @@ RATE_ERRORS_S = {400: 0.002, 1500: 0.010}
 QUANTILE_SHARE, QUANTILE_S, BELOW_SHARE = 0.01, 0.001, 0.005
 STALL_SHARE, STALL_LAG_S = 0.05, 0.010
 GROWTH_MIB = 20.0
+CORE_SHARE, REDIS_MIB, PLACED_S, MERGED_PER_S = 0.5, 64.0, 5.0, 20_000
+FLAT_MIB = 2.0
+"""Between the first and the last third of a run: a stream's block more or less is no growth."""
 NOT_YET = "not measured yet"
 QUANTILES = ("50", "90", "95", "99", "99.9")
 
@@ -31,7 +34,12 @@ class Aim:
 
 
 def aims(
-    *, locust: Results | None, peers: Results | None, truth: Results | None, memory: Results | None
+    *,
+    locust: Results | None,
+    peers: Results | None,
+    truth: Results | None,
+    memory: Results | None,
+    coordinator: Results | None,
 ) -> list[Aim]:
     """Every aim in the order of the page."""
     return [
@@ -40,6 +48,7 @@ def aims(
         *_open_loop(truth["cases"] if truth else {}),
         *_true(truth["cases"] if truth else {}),
         _memory(memory["cases"] if memory else {}),
+        *_coordinator(coordinator["cases"] if coordinator else {}),
     ]
 
 
@@ -167,3 +176,33 @@ def _memory(cases: Mapping[str, Any]) -> Aim:
     growth = cases.get("growth_mib")
     text = f"{growth:.1f} MiB over {cases['requests'] / 1e6:.1f} million" if growth is not None else ""
     return _at_most(what, GROWTH_MIB, growth, text=text, unit=" MiB")
+
+
+def _coordinator(cases: Mapping[str, Any]) -> list[Aim]:
+    steady, placing, merging = (cases.get(name, {}) for name in ("steady", "placing", "merging"))
+    wide = f"{steady.get('shards', 1000):,} shards, {steady.get('sketches_per_s', 4000):,} sketches a second"
+    share, mib = steady.get("cpu_share"), steady.get("redis_last_mib")
+    grown = mib - steady["redis_first_mib"] if mib is not None else None
+    placed_s, merged = placing.get("submit_to_sent_s"), merging.get("sketches_per_core_s")
+    few = f"{merged:,.0f}" if merged is not None else NOT_YET
+    many = f"{placing.get('shards', 10_000):,} shards on {placing.get('workers', 1000):,} workers"
+    return [
+        _at_most(
+            f"{wide}: CPU of the coordinator", CORE_SHARE, share, text=f"{share or 0:.2f}", unit=" core"
+        ),
+        _at_most("Redis' memory in that run", REDIS_MIB, mib, text=f"{mib or 0:.1f} MiB", unit=" MiB"),
+        _at_most("and its growth", FLAT_MIB, grown, text=f"{grown or 0:.1f} MiB", unit=" MiB"),
+        _at_most(
+            f"{many}: from submit to the last task",
+            PLACED_S,
+            placed_s,
+            text=f"{placed_s or 0:.1f} s",
+            unit=" s",
+        ),
+        Aim(
+            "Sketches merged a second of one core",
+            f"≥ {MERGED_PER_S:,}",
+            few,
+            merged >= MERGED_PER_S if merged else None,
+        ),
+    ]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from orchestrator.campaign.load import load_campaign, load_campaign_text
 from orchestrator.plan import plan_of
-from orchestrator.preview import assumed_fleet, preview_of
+from orchestrator.preview.preview import assumed_fleet, preview_of
 from workers.contract.facts import WorkerCard
 
 SHARDS = 10_000

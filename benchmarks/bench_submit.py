@@ -26,8 +26,8 @@ import redis
 
 from orchestrator.campaign.load import load_campaign
 from orchestrator.local import free_port, valkey_binary
-from orchestrator.store import Store
-from orchestrator.submit import new_id, submit
+from orchestrator.store.store import Store
+from orchestrator.submit.submit import new_id, submit
 from workers.contract import facts as f
 
 WITHIN_S = 60.0

@@ -16,7 +16,7 @@ from results import load, middle
 ROOT = Path(__file__).parents[1]
 PAGE, IMAGES = ROOT / "docs" / "benchmarks.md", ROOT / "docs" / "images"
 TEMPLATE = Path(__file__).parent / "benchmarks.md.j2"
-AIMED = ("locust", "peers", "truth", "memory")
+AIMED = ("locust", "peers", "truth", "memory", "coordinator")
 NAMES = (*AIMED, "machine")
 TITLES = {"engine": ENGINE, "aiperf": "AIPerf", "guidellm": "GuideLLM"}
 MARKS = {True: "yes", False: "**no**", None: "-"}
@@ -60,6 +60,9 @@ def written(results: Mapping[str, Results | None]) -> Iterator[tuple[Path, str]]
         shapes=list(_shapes(truth["cases"])) if truth else [],
         quantiles=QUANTILES,
         memory=results["memory"],
+        coordinator=results["coordinator"],
+        steady=results["coordinator"]["cases"].get("steady") if results["coordinator"] else None,
+        placing=results["coordinator"]["cases"].get("placing") if results["coordinator"] else None,
         stalls=results["machine"],
         machine=next((one["machine"] for one in results.values() if one), None),
     )

@@ -1,17 +1,20 @@
 """A campaign -> phases, activities, arrival schedules: what placement and decide work on. Pure."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 from types import MappingProxyType
 from typing import Final
 
+from orchestrator.campaign.composing import parts_of, span_of, steps_of
+from orchestrator.campaign.fault_clients import clients_per_s
+from orchestrator.campaign.layout import arrivals_of
 from orchestrator.campaign.models import (
     Activity,
-    Arrivals,
     Campaign,
     ChaosActivity,
     FileData,
+    GameDay,
     LoadActivity,
     Phase,
     RegressionActivity,
@@ -21,10 +24,16 @@ from orchestrator.campaign.models import (
     TelemetryActivity,
 )
 from orchestrator.campaign.models import Where as WhereModel
-from workers import chaos, protocols
+from orchestrator.campaign.watched import needs_of
+from workers import protocols
+from workers.chaos.contract import OnTheWay, build, kind_of
+from workers.contract.addresses import address_of
+from workers.contract.fault_steps import FaultStep
+from workers.contract.files.traces import Trace
 from workers.contract.kinds import resolve
-from workers.contract.schedule import ClosedArrivals, OpenArrivals, Segment, peak_per_s, recorded
-from workers.contract.traces import Trace
+from workers.contract.proxies import ProxyWant
+from workers.contract.schedule import ClosedArrivals, OpenArrivals, peak_per_s
+from workers.contract.spec import watch_key
 
 MOST_IN_FLIGHT = 10_000
 """Default ceiling of `max_in_flight`: CAMPAIGN.md section 5."""
@@ -36,19 +45,26 @@ UNREAD: Final[Mapping[str, Trace]] = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True)
 class Where:
-    """Which workers may run an activity; empty means any."""
+    """Which workers may run an activity; empty means any. `without`: labels that nobody on their host has.
+
+    `workers`: these alone, by name, since what it needs stands on them.
+    """
 
     labels: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
     hosts: tuple[str, ...] = ()
     gpus: int = 0
     at_most_hosts: int | None = None
     at_most_share: float | None = None
+    workers: tuple[str, ...] = ()
 
     def describe(self) -> str:
         """The need in plain words."""
         parts = [f"label {label}" for label in self.labels]
         parts += [f"host {' or '.join(self.hosts)}"] if self.hosts else []
         parts += [f"{self.gpus} or more GPUs"] if self.gpus else []
+        parts += [f"a host without label {' or '.join(self.without)}"] if self.without else []
+        parts += [f"worker {' or '.join(self.workers)}"] if self.workers else []
         return ", ".join(parts) or "any worker"
 
 
@@ -57,10 +73,14 @@ class ActivityPlan:
     """What has to be placed and timed of one activity.
 
     `key`: its name in reports. `units`: how many independent parts closed or regression work has (users,
-    cases). `duration_s`: 0 where the length is not known beforehand. `at_s`, `for_s`: of a fault.
-    `ends_with_data`: the load stops with its last row, should that come before its schedule's end.
+    cases). `duration_s`: 0 where the length is not known beforehand. `at_s`, `for_s`: of its faults, from the
+    first to the last (one-shot ones take no time). `fault`: their names. `steps`: what is done on each host.
+    `apart`: no fault of it may come to a host that carries the campaign: a whole host feels it.
+    `proxies`: that its faults need. `ends_with_data`: the load stops with its last row, should that come
+    before its schedule's end.
     `streams`: its target answers token by token. `samples`: share of its requests that is kept one by one.
-    `turns`: of each of its conversations, 0 where it holds none.
+    `turns`: of each of its conversations, 0 where it holds none. `address`: HOST:PORT of its target; "" where
+    it has none, or only a worker can tell. `clients_per_s`: the most that clients of its faults send.
     """
 
     key: str
@@ -79,10 +99,15 @@ class ActivityPlan:
     for_s: float = 0.0
     max_in_flight: int = 0
     fault: str = ""
+    steps: tuple[FaultStep, ...] = ()
+    apart: bool = False
+    proxies: tuple[ProxyWant, ...] = ()
     ends_with_data: bool = False
     streams: bool = False
     samples: float = 0.0
     turns: int = 0
+    address: str = ""
+    clients_per_s: float = 0.0
 
     @property
     def is_load(self) -> bool:
@@ -92,11 +117,12 @@ class ActivityPlan:
 
 @dataclass(frozen=True, slots=True)
 class PhasePlan:
-    """A phase and its activities, in the file's order."""
+    """A phase and its activities, in the file's order; `watch`: of alerts and gauges beside them."""
 
     name: str
     requires: tuple[str, ...]
     activities: tuple[ActivityPlan, ...]
+    watch: ActivityPlan | None = None
 
     @property
     def duration_s(self) -> float:
@@ -113,14 +139,21 @@ class Plan:
     phases: tuple[PhasePlan, ...]
     place_within_s: float
     fence_s: float
+    gameday: GameDay | None = None
 
     @cached_property
     def _activities(self) -> dict[str, ActivityPlan]:
-        return {activity.key: activity for phase in self.phases for activity in phase.activities}
+        watches = (phase.watch for phase in self.phases if phase.watch is not None)
+        every = (activity for phase in self.phases for activity in phase.activities)
+        return {activity.key: activity for activity in (*every, *watches)}
 
     def activity(self, key: str) -> ActivityPlan:
         """The activity with this report key."""
         return self._activities[key]
+
+    def has(self, key: str) -> bool:
+        """Whether it has such an activity; a journal that others wrote in may name any."""
+        return key in self._activities
 
     def phase(self, name: str) -> PhasePlan:
         """The phase with this name."""
@@ -151,11 +184,13 @@ def plan_of(campaign: Campaign, *, seed: int, traces: Mapping[str, Trace] = UNRE
                     )
                     for activity in phase.activities
                 ),
+                watch=_watch_plan(phase, campaign),
             )
             for phase in campaign.phases
         ),
         place_within_s=campaign.place_within,
         fence_s=campaign.on_lost_coordinator,
+        gameday=campaign.gameday,
     )
 
 
@@ -181,6 +216,7 @@ def _activity_plan(  # each decides a part of it
     duration_s = 0.0
     units = 1
     data = getattr(activity, "data", None)
+    begins_s, ends_s = span_of(activity) if isinstance(activity, ChaosActivity) else (0.0, 0.0)
     if isinstance(activity, LoadActivity | SoakActivity):
         arrivals = arrivals_of(activity, key=key, seed=seed, trace=trace)
         duration_s = arrivals.duration_s if arrivals is not None else activity.duration or 0.0
@@ -204,15 +240,42 @@ def _activity_plan(  # each decides a part of it
         warmup_s=getattr(activity, "warmup", 0.0),
         duration_s=duration_s,
         units=units,
-        at_s=getattr(activity, "at", 0.0),
-        for_s=getattr(activity, "for_", None) or 0.0,
+        at_s=begins_s,
+        for_s=ends_s - begins_s,
         max_in_flight=_max_in_flight(activity, arrivals, campaign),
-        fault=getattr(activity, "fault", None) or "",
+        fault=_fault(activity),
+        steps=steps_of(activity, seed=seed, key=key) if isinstance(activity, ChaosActivity) else (),
+        apart=_apart(activity),
+        proxies=_proxies(activity),
         ends_with_data=isinstance(data, FileData) and data.at_end == "stop",
         streams=_streams(activity, campaign),
+        clients_per_s=_clients_per_s(activity, campaign),
         samples=_samples(activity, campaign),
         turns=_turns(activity),
+        address=_address(activity, campaign),
     )
+
+
+def _watch_plan(phase: Phase, campaign: Campaign) -> ActivityPlan | None:
+    """What watches a phase whose claims name alerts or gauges; any worker that can may do it."""
+    if not needs_of(phase, campaign).any:
+        return None
+    key = watch_key(phase.name)
+    return ActivityPlan(
+        key=key,
+        name=key.rpartition("/")[2],
+        phase=phase.name,
+        kind="watch",
+        target=None,
+        where=Where(),
+        shards=1,
+        needs_engine=False,
+    )
+
+
+def _address(activity: Activity, campaign: Campaign) -> str:
+    target = campaign.targets.get(getattr(activity, "target", None) or "")
+    return address_of(target.url) if isinstance(target, Target) and target.url else ""
 
 
 def _turns(activity: Activity) -> int:
@@ -272,19 +335,48 @@ def _max_in_flight(
 def _where(activity: Activity, campaign: Campaign) -> Where:
     """An activity's `where`; a fault on the demo target goes to the host that runs it."""
     where = activity.where
-    if where is None:
-        target = campaign.targets.get(getattr(activity, "target", None) or "")
-        on_demo = isinstance(activity, ChaosActivity) and getattr(target, "demo", None) is not None
-        if on_demo and not _is_client(activity):
-            return Where(labels=("model-server",), at_most_hosts=1)
-        return Where(at_most_hosts=1) if isinstance(activity, ChaosActivity) else Where()
-    return _where_of(where, is_chaos=isinstance(activity, ChaosActivity))
+    if not isinstance(activity, ChaosActivity):
+        return Where() if where is None else _where_of(where, is_chaos=False)
+    if where is not None:
+        return replace(_where_of(where, is_chaos=True), without=campaign.protect)
+    target = campaign.targets.get(activity.target or "")
+    on_demo = getattr(target, "demo", None) is not None and not _is_client(activity)
+    labels = ("model-server",) if on_demo else ()
+    return Where(labels=labels, without=campaign.protect, at_most_hosts=1)
 
 
-def _is_client(activity: Activity) -> bool:
-    """Whether a fault is done by traffic of ours, so that any worker can do it."""
-    fault = getattr(activity, "fault", None)
-    return fault is not None and bool(getattr(resolve("workers.chaos", chaos.TABLE, fault), "client", False))
+def _is_client(activity: ChaosActivity) -> bool:
+    """Whether all that it does is traffic of ours, so that any worker can do it."""
+    return all(kind_of(part.fault).client for part in parts_of(activity))
+
+
+def _clients_per_s(activity: Activity, campaign: Campaign) -> float:
+    """From all of its hosts, as far as their number is known."""
+    if not isinstance(activity, ChaosActivity):
+        return 0.0
+    return clients_per_s(activity) * (_where(activity, campaign).at_most_hosts or 1)
+
+
+def _fault(activity: Activity) -> str:
+    """The names of its faults, each once, in the file's order."""
+    parts = parts_of(activity) if isinstance(activity, ChaosActivity) else ()
+    return ", ".join(dict.fromkeys(part.fault for part in parts))
+
+
+def _apart(activity: Activity) -> bool:
+    if not isinstance(activity, ChaosActivity) or activity.on_generators:
+        return False
+    return any(kind_of(part.fault).wide for part in parts_of(activity))
+
+
+def _proxies(activity: Activity) -> tuple[ProxyWant, ...]:
+    """The proxies that have to stand for its faults, each once."""
+    found: list[ProxyWant] = []
+    for part in parts_of(activity) if isinstance(activity, ChaosActivity) else ():
+        fault = build(part.fault, dict(part.options))
+        if isinstance(fault, OnTheWay):
+            found.append(fault.proxy())
+    return tuple(dict.fromkeys(found))
 
 
 def _where_of(where: WhereModel, *, is_chaos: bool) -> Where:
@@ -295,56 +387,3 @@ def _where_of(where: WhereModel, *, is_chaos: bool) -> Where:
     return Where(
         labels=where.label, hosts=where.host, gpus=where.gpus, at_most_hosts=hosts, at_most_share=share
     )
-
-
-def arrivals_of(
-    activity: LoadActivity | SoakActivity, *, key: str, seed: int, trace: Trace | None = None
-) -> OpenArrivals | ClosedArrivals | None:
-    """The activity's arrival process with its stages and ramps laid out in time.
-
-    `trace`: what was recorded; None for an activity that replays a trace which nobody has read.
-    """
-    wanted = activity.arrivals
-    if wanted.process == "trace":
-        return None if trace is None else recorded(trace, stream=key)
-    if wanted.process == "closed":
-        assert wanted.users is not None  # noqa: S101  # checked when the file was read
-        return ClosedArrivals(
-            users=wanted.users,
-            think_s=wanted.think,
-            duration_s=activity.duration or 0.0,
-            ramp_s=wanted.ramp,
-        )
-    segments = tuple(_segments(wanted, activity.duration))
-    return OpenArrivals(
-        process=wanted.process,
-        segments=segments,
-        seed=seed,
-        stream=key,
-        burstiness=wanted.burstiness or 1.0,
-    )
-
-
-def _segments(arrivals: Arrivals, duration_s: float | None) -> Iterator[Segment]:
-    """Spans of linear rate: a ramp from the rate before (at first 0), then the plateau."""
-    if not arrivals.stages:
-        rate, length = arrivals.rate or 0.0, duration_s or 0.0
-        yield from _stage(0.0, length, ramp_s=arrivals.ramp or 0.0, before=0.0, rate=rate, name="")
-        return
-    at_s, before = 0.0, 0.0
-    for stage in arrivals.stages:
-        yield from _stage(
-            at_s, stage.for_, ramp_s=stage.ramp, before=before, rate=stage.rate, name=stage.name or ""
-        )
-        at_s += stage.for_
-        before = stage.rate
-
-
-def _stage(
-    at_s: float, length_s: float, *, ramp_s: float, before: float, rate: float, name: str
-) -> Iterator[Segment]:
-    ramp_s = min(ramp_s, length_s)
-    if ramp_s > 0:
-        yield Segment(at_s, at_s + ramp_s, before, rate, name)
-    if length_s > ramp_s:
-        yield Segment(at_s + ramp_s, at_s + length_s, rate, rate, name)

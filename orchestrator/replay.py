@@ -14,10 +14,10 @@ import pyarrow.dataset as ds
 from orchestrator.campaign.load import LoadedCampaign, load_campaign, load_campaign_text
 from orchestrator.campaign.models import Target
 from orchestrator.errors import UsageError
-from orchestrator.facts import State, fold
+from orchestrator.facts import State, fold_all
 from orchestrator.plan import ActivityPlan, PhasePlan, plan_of
 from orchestrator.report.masking import MASK, masked_text
-from orchestrator.results import REPORT, SAMPLES
+from orchestrator.results.results import REPORT, SAMPLES
 from orchestrator.specs import spec_of
 from workers.contract import facts as f
 from workers.contract.data import FileData, HistogramFile, SyntheticData
@@ -114,13 +114,13 @@ def _state(folder: Path) -> State:
         raise UsageError(
             f"{path} cannot be read: {error.strerror}; say the folder of a run's results"
         ) from error
-    state = State()
+    facts: list[f.Fact] = []
     for number, line in enumerate(lines, start=1):
         try:
-            state = fold(state, f.decode_fact(line))
+            facts.append(f.decode_fact(line))
         except msgspec.DecodeError as error:
             raise UsageError(f"{path}:{number} cannot be read: {error}") from error
-    return state
+    return fold_all(State(), facts)
 
 
 def _campaign(said: f.Submitted, asked: Asked) -> LoadedCampaign:

@@ -6,7 +6,10 @@ Pure: files are named by content, secrets stay references.
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from msgspec import structs
+
 from orchestrator.campaign.arrivals import Lengths
+from orchestrator.campaign.fault_clients import done_by_clients, files_of_faults
 from orchestrator.campaign.models import (
     Activity,
     Campaign,
@@ -23,6 +26,7 @@ from orchestrator.client_specs import retries_of, sessions_of, turn_groups
 from orchestrator.plan import ActivityPlan, activity_keys
 from orchestrator.slo.bounds import bounds_of
 from orchestrator.slo.expressions import Expression
+from orchestrator.watch_specs import watch_spec
 from workers.contract import data as wire_data
 from workers.contract.kinds import resolve
 from workers.contract.samples import SampleSpec
@@ -35,6 +39,7 @@ from workers.contract.spec import (
     RegressionSpec,
     TargetSpec,
     Tls,
+    WatchSpec,
 )
 from workers.protocols import TABLE
 
@@ -58,11 +63,12 @@ def spec_of(
     `run`: the campaign's id; `urls`: target -> url of a demo target that was started; `cases`: how many
     golden cases will be asked, repeats included. `samples_url`: folder that samples go to.
     """
+    if activity.kind == "watch":
+        phase = next(one for one in campaign.phases if one.name == activity.phase)
+        return watch_spec(phase, campaign, run=run, files=files, urls=urls)
     model, phase = _in_file(activity, campaign)
     if isinstance(model, ChaosActivity):
-        return _fault_spec(
-            model, run=run, phase=phase.name, activity=activity.key, fence_s=campaign.on_lost_coordinator
-        )
+        return _chaos_spec(activity, model, campaign, run=run, files=files, urls=urls)
     assert isinstance(model, LoadActivity | SoakActivity | RegressionActivity)  # noqa: S101  # others are refused
     target = campaign.targets[model.target]
     assert isinstance(target, Target)  # noqa: S101  # checked when the file was read
@@ -111,6 +117,48 @@ def spec_of(
     )
 
 
+def _chaos_spec(
+    activity: ActivityPlan,
+    model: ChaosActivity,
+    campaign: Campaign,
+    *,
+    run: str,
+    files: Files,
+    urls: Mapping[str, str],
+) -> ChaosSpec:
+    return ChaosSpec(
+        campaign=run,
+        phase=activity.phase,
+        activity=activity.key,
+        steps=activity.steps,
+        fence_s=campaign.on_lost_coordinator,
+        protect=campaign.protect,
+        on_generators=model.on_generators,
+        hidden=model.hidden,
+        target=aimed_at(model, campaign, files=files, urls=urls),
+        files=tuple(_ref(name, files) for name in files_of_faults(model)),
+    )
+
+
+def capped(spec: ActivitySpec, per_s: float | None) -> ActivitySpec:
+    """The spec with its activity's own part of the ceilings on its target; None leaves it as it is."""
+    if isinstance(spec, ChaosSpec) and spec.target is not None and per_s is not None:
+        return structs.replace(spec, target=structs.replace(spec.target, rate_limit_per_s=per_s))
+    if per_s is None or isinstance(spec, ChaosSpec | WatchSpec):
+        return spec
+    return structs.replace(spec, target=structs.replace(spec.target, rate_limit_per_s=per_s))
+
+
+def aimed_at(
+    model: ChaosActivity, campaign: Campaign, *, files: Files, urls: Mapping[str, str]
+) -> TargetSpec | None:
+    """What the clients of a chaos activity are aimed at; None where none of its faults is done by clients."""
+    target = campaign.targets.get(model.target or "")
+    if model.target is None or not isinstance(target, Target) or not done_by_clients(model):
+        return None
+    return target_spec(model.target, target, files=files, urls=urls)
+
+
 def _in_file(activity: ActivityPlan, campaign: Campaign) -> tuple[Activity, Phase]:
     """The activity as the campaign file has it, and its phase."""
     keys = activity_keys(campaign)
@@ -119,21 +167,6 @@ def _in_file(activity: ActivityPlan, campaign: Campaign) -> tuple[Activity, Phas
         for phase in campaign.phases
         for one in phase.activities
         if keys[phase.name, one.name] == activity.key
-    )
-
-
-def _fault_spec(model: ChaosActivity, *, run: str, phase: str, activity: str, fence_s: float) -> ChaosSpec:
-    assert model.fault is not None  # noqa: S101  # compositions do not run yet, and are refused before
-    return ChaosSpec(
-        campaign=run,
-        phase=phase,
-        activity=activity,
-        fault=model.fault,
-        options=dict(model.with_),
-        match=None if model.match is None else model.match.model_dump(exclude_none=True),
-        at_s=model.at,
-        for_s=model.for_ or 0.0,
-        fence_s=fence_s,
     )
 
 

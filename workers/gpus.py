@@ -17,8 +17,8 @@ from workers.contract.facts import Gpu
 
 NOT_THERE = "no NVIDIA driver"
 LIBRARY = "libnvidia-ml.so.1"
-_NICE = 19
-"""The questions take about 0.1 s of a core, which engines on the same host may want."""
+_NICE = 5
+"""The questions take about 0.1 s of a core, which engines may want; at 19 they would not get it in 15 s."""
 _MOST_INSTANCES = 64
 """MIG instances that are asked for on one GPU; a GPU has 7 at most."""
 T = TypeVar("T")

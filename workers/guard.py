@@ -6,19 +6,18 @@ engine judges the address that it connects to.
 """
 
 import ipaddress
-import re
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 import msgspec
 
+from workers.contract import references
 from workers.contract.errors import ShakeoutWorkerError, TargetRefusedError
 from workers.contract.spec import TargetSpec
 from workers.engine.allow import parse_allow_list
 from workers.settings import Settings
 
 MOST_SECRET_BYTES = 64 * 1024
-_REFERENCE = re.compile(r"\$\$\{|\$\{(?P<source>env|file):(?P<name>[A-Za-z_][A-Za-z0-9_]*)\}")
 _PORTS = {"http": 80, "https": 443}
 
 
@@ -28,13 +27,7 @@ class SecretUnsetError(ShakeoutWorkerError):
 
 def fill(text: str, settings: Settings) -> str:
     """Put secrets in place of their references. Raises SecretUnsetError, which names the reference."""
-
-    def value(match: re.Match[str]) -> str:
-        if match[0] == "$${":
-            return "${"
-        return _secret(match["source"], match["name"], settings)
-
-    return _REFERENCE.sub(value, text)
+    return references.fill(text, lambda source, name: _secret(source, name, settings))
 
 
 def fill_target(target: TargetSpec, settings: Settings) -> TargetSpec:
@@ -52,9 +45,8 @@ def secrets_of(target: TargetSpec, settings: Settings) -> tuple[str, ...]:
 
     The values of its headers, filled in, and of every reference; `target` is as it is stored.
     """
-    texts = (target.url, *target.headers.values())
-    references = (one for text in texts for one in _REFERENCE.finditer(text) if one["source"])
-    referred = (_secret(one["source"], one["name"], settings) for one in references)
+    named = references.referred((target.url, *target.headers.values()))
+    referred = (_secret(source, name, settings) for source, name in named)
     headers = (fill(value, settings) for value in target.headers.values())
     return tuple(dict.fromkeys((*headers, *referred)))
 
@@ -74,7 +66,7 @@ def check_target(url: str, allow_targets: Sequence[str]) -> None:
     parse_allow_list(allow_targets).permitted(host, port, addresses=[address])
 
 
-def _secret(source: str, name: str, settings: Settings) -> str:
+def _secret(source: references.Source, name: str, settings: Settings) -> str:
     if source == "env":
         value = settings.environment.get(name)
         if value is None:

@@ -2,14 +2,19 @@
 
 import os
 import platform
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 
+from workers.contract.addresses import is_loopback, plain_host
+
 CGROUPS = Path("/sys/fs/cgroup")
 OWN_CGROUPS = Path("/proc/self/cgroup")
 CPUINFO = Path("/proc/cpuinfo")
+MOST_ADDRESSES = 64
+"""A host of containers has many; a card must stay small."""
 _UNLIMITED_BYTES = 1 << 60
 """cgroup v1 says "no limit" with a number near 2^63."""
 
@@ -34,6 +39,18 @@ def cpu_model(cpuinfo: Path = CPUINFO) -> str:
 def python_version() -> str:
     """Of the interpreter, e.g. `3.11.2`."""
     return platform.python_version()
+
+
+def addresses() -> tuple[str, ...]:
+    """Of its network interfaces, IPv4 and IPv6; loopback and those of one link alone are left out."""
+    found = (
+        plain_host(one.address.partition("%")[0])
+        for each in psutil.net_if_addrs().values()
+        for one in each
+        if one.family in (socket.AF_INET, socket.AF_INET6)
+    )
+    known = sorted({one for one in found if not is_loopback(one) and not one.startswith("fe80:")})
+    return tuple(known[:MOST_ADDRESSES])
 
 
 def cores(own: Path = OWN_CGROUPS, root: Path = CGROUPS) -> int:

@@ -17,7 +17,7 @@ from workers import host, parent
 from workers.clock import CommonClock
 from workers.contract.calibration import Calibration, CalibrationError, differs, recall
 from workers.contract.facts import WorkerCard
-from workers.contract.trust import SECRET_VARIABLES
+from workers.contract.signed.trust import SECRET_VARIABLES
 from workers.gpus import NOT_THERE, Devices
 from workers.settings import Settings
 
@@ -52,6 +52,8 @@ def blank_card(settings: Settings, incarnation: str) -> WorkerCard:
         memory_bytes=host.memory_bytes(),
         calibration=calibration,
         uncalibrated=uncalibrated,
+        addresses=host.addresses(),
+        target_limits=dict(settings.target_limits),
     )
 
 

@@ -1,7 +1,7 @@
 """Redis as a worker sees it: claims, specs, and the way out for facts and snapshots.
 
 Every client here gives up after about a second and the loops try again, so a hanging Redis stops nothing but
-the news. Leases and the card are renewed in workers/leases.py, orders read in workers/orders.py.
+the news. Leases and the card are renewed in workers/fleet/leases.py, orders read in workers/fleet/orders.py.
 """
 
 import logging
@@ -9,20 +9,39 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from typing import Literal
 
 import redis
 from redis.exceptions import RedisError
 
 from workers.clock import CommonClock
-from workers.contract import broker, names, scripts
-from workers.contract.errors import ContractError
-from workers.contract.facts import Claimed, Exited, FaultSeen, NotReady, Ready, TaskRefused, encode_fact
+from workers.contract.broker import connection, names, scripts
+from workers.contract.broker.trouble import explain
+from workers.contract.errors import ContractError, DrainingError
+from workers.contract.facts import (
+    AlertSeen,
+    Claimed,
+    Draining,
+    Exited,
+    FaultSeen,
+    Gauged,
+    NotReady,
+    Ready,
+    Silenced,
+    TaskRefused,
+    Yielded,
+    encode_fact,
+)
+from workers.contract.signed.signing import Keys
+from workers.contract.signed.trust import seal_snapshot, sign_observation
 from workers.contract.spec import ShardTask
-from workers.contract.trouble import explain
-from workers.outbox import Item, Outbox
+from workers.fleet.outbox import Item, Outbox, Settled
+from workers.fleet.way import Way
 from workers.settings import Settings
 
-WorkersFact = Claimed | NotReady | Ready | Exited | FaultSeen
+WorkersFact = (
+    Claimed | NotReady | Ready | Draining | Yielded | Exited | FaultSeen | AlertSeen | Gauged | Silenced
+)
 AWAY = (RedisError, OSError)
 """What a call raises while Redis is away, loading, read-only or failing over."""
 
@@ -44,7 +63,8 @@ log = logging.getLogger(__name__)
 class Link:
     """One worker's connection to its fleet; methods may be called from any thread.
 
-    `delivered` is told of each fact and snapshot that Redis has taken, or refused for good.
+    `delivered` is told of each fact and snapshot that Redis has taken, or refused for good. `moves`: how
+    often the renewing thread found another server; the others' connections may still lead to the old one.
     """
 
     def __init__(
@@ -58,17 +78,25 @@ class Link:
         self.settings, self.incarnation, self.clock = settings, incarnation, clock
         self._delivered = delivered
         self.outbox = Outbox()
-        self._client = broker.client(settings.broker)
+        self._client = connection.client(settings.broker)
         self._used: set[tuple[str, str]] = set()
+        self._keys: dict[str, Keys] = {}
         self._said: Counter[tuple[str, str, str]] = Counter()
         self._refusals: Counter[str] = Counter()
+        self._settled = Settled()
+        self.moves = 0
         self._lock = threading.Lock()
         self._closing = threading.Event()
         self._sender = threading.Thread(target=self._send_all, name="link-send", daemon=True)
 
+    @property
+    def replicated(self) -> bool:
+        """Whether a failover may forget what was acknowledged."""
+        return self.settings.broker.startswith("sentinel://")
+
     def open_client(self) -> redis.Redis:
         """A client for one thread's own use."""
-        return broker.client(self.settings.broker)
+        return connection.client(self.settings.broker)
 
     def explained(self, error: BaseException) -> str:
         """What Redis's answer means, for a log."""
@@ -85,18 +113,23 @@ class Link:
         self._closing.set()
         self._sender.join(FLUSH_WITHIN_S)
 
-    def claim(self, task: ShardTask) -> bool:
-        """Take an attempt, once in this life however often its task comes; False: not for us to run."""
+    def claim(self, task: ShardTask, *, stop: threading.Event) -> bool:
+        """Take an attempt, once in this life however often its task comes; False: not for us to run.
+
+        Where Redis is away it is tried again for as long as the task counts, or until `stop`.
+        """
         key = (task.campaign, task.attempt)
         with self._lock:
             if task.incarnation != self.incarnation or key in self._used:
                 return False
             self._used.add(key)
+            self._keys[task.campaign] = self.settings.keys.preferring(task.signature)
         while True:
             try:
                 held = self.claim_call(self._client, *key, expires_s=task.expires_s)
             except AWAY as error:
-                if self.clock.now() > task.expires_s + names.FENCE_MARGIN_S:
+                late = self.clock.now() > task.expires_s + names.FENCE_MARGIN_S
+                if late or stop.wait(AGAIN_AFTER_S):
                     log.warning(
                         "attempt %s of %s could not be claimed: %s",
                         task.attempt,
@@ -104,7 +137,6 @@ class Link:
                         self.explained(error),
                     )
                     return False
-                time.sleep(AGAIN_AFTER_S)
             else:
                 return held
 
@@ -113,12 +145,21 @@ class Link:
         keys = [names.claims(campaign), names.leases(campaign)]
         arguments = [attempt, self.incarnation, str(round(expires_s * 1000))]
         held = bool(client.eval(scripts.CLAIM, len(keys), *keys, *arguments) == 1)
-        if held and self.settings.broker.startswith("sentinel://"):
+        if held and expires_s and self.replicated:
             client.wait(1, _REPLICATED_WITHIN_MS)
         return held
 
-    def spec(self, task: ShardTask) -> bytes:
-        """The activity's spec as stored. Raises ContractError where it is not there or Redis stays away."""
+    def fate(self, campaign: str) -> Literal["live", "over", "unknown"]:
+        """What Redis says of a campaign; unknown: not even that it has ended. Raises `AWAY`."""
+        if self._client.zscore(names.CAMPAIGNS, campaign) is not None:
+            return "live"
+        return "over" if self._client.hexists(names.claims(campaign), names.CLOSED) else "unknown"
+
+    def spec(self, task: ShardTask, *, stop: threading.Event) -> bytes:
+        """The activity's spec as stored.
+
+        Raises ContractError where it is not there or Redis stays away, DrainingError at `stop`.
+        """
         until_s = time.monotonic() + FETCH_WITHIN_S
         while True:
             try:
@@ -128,7 +169,8 @@ class Link:
                     raise ContractError(
                         f"the spec of {task.attempt} could not be fetched: {self.explained(error)}"
                     ) from error
-                time.sleep(AGAIN_AFTER_S)
+                if stop.wait(AGAIN_AFTER_S):
+                    raise DrainingError from error
                 continue
             if not isinstance(body, bytes):
                 raise ContractError(f"the spec {task.spec_sha256} of {task.attempt} is not in Redis")
@@ -141,7 +183,7 @@ class Link:
             self._said[campaign, fact.attempt, what] += 1
             number = self._said[campaign, fact.attempt, what]
         identity = f"{fact.attempt}:{what}:{number}"
-        body = encode_fact(fact)
+        body = encode_fact(sign_observation(fact, campaign=campaign, keys=self._answering(campaign)))
         self.outbox.put(Item(campaign, fact.attempt, names.journal(campaign), identity, 0, body))
 
     def say_refused(self, campaign: str, fact: TaskRefused) -> None:
@@ -157,38 +199,65 @@ class Link:
             number = self._refusals[campaign]
         if number <= MOST_REFUSALS:
             identity = f"{fact.worker}:{self.incarnation}:refused:{number}"
+            signed = sign_observation(fact, campaign=campaign, keys=self._answering(campaign))
             # of no attempt: who has not claimed it may say nothing of it
-            self.outbox.put(Item(campaign, "", names.journal(campaign), identity, 0, encode_fact(fact)))
+            self.outbox.put(Item(campaign, "", names.journal(campaign), identity, 0, encode_fact(signed)))
 
     def snapshot(self, task: ShardTask, *, seq: int, body: bytes) -> None:
-        """Queue one snapshot for the shard's stream."""
-        stream = names.snapshots(task.campaign, task.activity, task.shard)
+        """Queue one snapshot for the attempt's stream."""
+        stream = names.snapshots(task.campaign, task.activity, task.shard, task.number)
         self.outbox.put(Item(task.campaign, task.attempt, stream, f"{task.number}-{seq}", seq, body))
+
+    def _answering(self, campaign: str) -> Keys:
+        """The key that signed a campaign's tasks first: its coordinator may not know a newer one yet."""
+        return self._keys.get(campaign, self.settings.keys)
 
     def _send_all(self) -> None:
         durable_at_s = said_at_s = 0.0
-        client = self.open_client()
+        way = Way(self.settings.broker, changed=self._begin_again)
+        moves = self.moves
         while not self._closing.is_set():
-            item = self.outbox.wait(AGAIN_AFTER_S)
+            self.outbox.wait(AGAIN_AFTER_S)
+            if moves != self.moves:
+                moves = self.moves
+                way.leave()
             try:
+                way.look()
+                item = self.outbox.first()  # to another server all goes again
                 if item is not None:
-                    self._send(client, item)
+                    self._send(way.client, item)
                     self.outbox.sent(item)
                     self._delivered(item)
                 if time.monotonic() - durable_at_s > DURABLE_EVERY_S:
                     durable_at_s = time.monotonic()
-                    self._forget_durable(client)
+                    self._settled.look(self.outbox, way.client)
             except AWAY as error:
+                way.lost()
                 if time.monotonic() - said_at_s > SAY_AWAY_EVERY_S:
                     said_at_s = time.monotonic()
                     log.warning("facts and snapshots are kept: %s", self.explained(error))
                 self._closing.wait(AGAIN_AFTER_S)
 
+    def _begin_again(self, client: redis.Redis) -> None:
+        """Another server may lack what the old one acknowledged: claim, and send everything kept again."""
+        for campaign, attempts in self.outbox.attempts().items():
+            for attempt in filter(None, attempts):
+                self.claim_call(client, campaign, attempt, expires_s=0)
+            if client.zscore(names.CAMPAIGNS, campaign) is None:  # nobody may ever end it there
+                for key in (names.claims(campaign), names.leases(campaign)):
+                    client.expire(key, round(names.RESULTS_KEPT_S))
+        self._settled = Settled()
+        self.outbox.send_again()
+        log.warning("Redis is another server now: all that no checkpoint is sure to hold is sent again")
+
     def _send(self, client: redis.Redis, item: Item) -> None:
         claims = names.claims(item.campaign)
         if item.seq:
             keys = (item.stream, claims)
-            words = (item.attempt, self.incarnation, item.id, item.body)
+            body = seal_snapshot(
+                item.body, stream=item.stream, id_=item.id, keys=self._answering(item.campaign)
+            )
+            words = (item.attempt, self.incarnation, item.id, body)
             answer = client.eval(scripts.SNAPSHOT, 2, *keys, *words)
         else:
             places = (item.stream, names.fact_ids(item.campaign), claims, names.INBOX)
@@ -196,15 +265,3 @@ class Link:
             answer = client.eval(scripts.FACT, 4, *places, *said)
         if answer == -1:
             log.info("%s of %s was refused: the attempt is no longer ours", item.id, item.campaign)
-
-    def _forget_durable(self, client: redis.Redis) -> None:
-        """Let go of what a checkpoint holds, and of campaigns that have ended or that Redis has forgotten."""
-        for campaign, attempts in self.outbox.kept_attempts().items():
-            claims = names.claims(campaign)
-            if not client.exists(claims) or client.hexists(claims, names.CLOSED):
-                self.outbox.forget_campaign(campaign)
-                continue
-            seqs = client.hmget(names.durable(campaign), list(attempts))
-            for attempt, seq in zip(attempts, seqs, strict=True):
-                if seq is not None:
-                    self.outbox.forget(attempt, campaign=campaign, up_to_seq=int(seq))

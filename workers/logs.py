@@ -5,8 +5,10 @@ import sys
 import threading
 import time
 
+from workers.contract.log_lines import to_one_line
+
 SAY_EVERY_S = 10.0
-"""workers/leases.py says as often what is wrong, and what to do."""
+"""workers/fleet/leases.py says as often what is wrong, and what to do."""
 _CONSUMER = "celery.worker.consumer.consumer"
 
 
@@ -15,6 +17,7 @@ def to_stderr() -> None:
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(asctime)s %(name)s: %(message)s")
     for handler in logging.getLogger().handlers:
         handler.addFilter(Seldom())
+    to_one_line()
 
 
 class Seldom(logging.Filter):

@@ -1,4 +1,4 @@
-"""The Celery tasks: one a kind, each of three lines; the work is in workers/attempt.py."""
+"""The Celery tasks: one a kind, each of three lines; the work is in workers/attempts/attempt.py."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from celery import Celery
 from celery.exceptions import Ignore
 
-from workers.contract import names
+from workers.contract.broker import names
 from workers.contract.errors import AttemptError, RepeatError
 
 Run = Callable[[object, str], str]
@@ -30,6 +30,10 @@ def register(app: Celery, run: Run) -> None:
 
     @app.task(name=names.TASK.format(kind="chaos"), bind=True, throws=(AttemptError,))
     def chaos(self: Any, body: object) -> str:
+        return _done(run, self, body)
+
+    @app.task(name=names.TASK.format(kind="watch"), bind=True, throws=(AttemptError,))
+    def watch(self: Any, body: object) -> str:
         return _done(run, self, body)
 
 

@@ -5,7 +5,7 @@ for is unknown, never assumed. Source: the hand-over rule of DESIGN.md section 2
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import zip_longest
 
@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from msgspec import structs
 
+from orchestrator.aggregate.own_arrivals import ALL, Ask, Asking, answer_all
 from orchestrator.aggregate.totals import ActivityTotals, AttemptSeen
 from orchestrator.facts import Attempt
 from workers.contract.schedule import Block, ClosedArrivals, OpenArrivals, arrivals_between, per_second
@@ -62,13 +63,20 @@ def account_open(
     """
     account = Account()
     _schedule(account, arrivals, warmup_s)
-    for shard, attempts in enumerate(shards):
-        own = _Shard(arrivals=arrivals, warmup_s=warmup_s, start_s=start_s, shard=shard, of=len(shards))
-        _gaps(account, own, attempts, totals)
-        if ends_with_data:
-            _not_due(account, own, attempts)
+    _all_gaps(account, arrivals, totals, shards=shards, warmup_s=warmup_s, start_s=start_s)
+    if ends_with_data:
+        own = [_Shard(arrivals.duration_s, warmup_s, start_s, shard) for shard in range(len(shards))]
+        not_due = (_not_due(account, one, attempts) for one, attempts in zip(own, shards, strict=True))
+        answer_all(arrivals, of=len(shards), askings=not_due)
     _settle(account, totals)
     return account
+
+
+def with_unseen(account: Account) -> Account:
+    """The same where engines were at work of which nobody knows: what seems unsent they may have sent."""
+    gaps = [replace(gap, unknown=gap.unknown + gap.unsent, unsent=0) for gap in account.gaps]
+    unknown = account.unknown + account.unsent
+    return replace(account, unknown=unknown, unsent=Counter(), gaps=gaps)
 
 
 def account_counted(*, scheduled: int, totals: ActivityTotals) -> Account:
@@ -122,9 +130,8 @@ def account_sessions(
     if isinstance(arrivals, OpenArrivals):
         lost = Account()
         firsts = _firsts(totals, turns)
-        for shard, attempts in enumerate(shards):
-            own = _Shard(arrivals=arrivals, warmup_s=warmup_s, start_s=start_s, shard=shard, of=len(shards))
-            _gaps(lost, own, [_first_turns(one, turns) for one in attempts], firsts)
+        by_turns = [[_first_turns(one, turns) for one in attempts] for attempts in shards]
+        _all_gaps(lost, arrivals, firsts, shards=by_turns, warmup_s=warmup_s, start_s=start_s)
         account.scheduled += lost.unknown + lost.unsent
         account.unknown += lost.unknown
         account.unsent += lost.unsent
@@ -186,58 +193,73 @@ def _schedule(account: Account, arrivals: OpenArrivals, warmup_s: float) -> None
         account.scheduled[JUDGED, edge] = int(counts[edge]) - early
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class _Shard:
-    """One shard's part of the schedule."""
+    """One shard's part of the schedule, which ends at `duration_s`."""
 
-    arrivals: OpenArrivals
+    duration_s: float
     warmup_s: float
     start_s: float
     shard: int
-    of: int
 
-    def between(self, *, from_index: int, from_s: float, until_s: float) -> Block:
-        """Own arrivals with index ≥ `from_index` and time in [from_s, until_s)."""
-        until_ns = round(until_s * 1e9)
-        block = arrivals_between(
-            self.arrivals, shard=self.shard, of=self.of, from_index=from_index, until_ns=until_ns
-        )
-        return _only(block, block.times_ns >= round(from_s * 1e9))
+    def between(self, *, from_index: int, from_s: float, until_s: float, below_index: int = ALL) -> Ask:
+        """Asks for own arrivals with `from_index` ≤ index < `below_index` and time in [from_s, until_s)."""
+        return Ask(self.shard, from_index, below_index, round(from_s * 1e9), round(until_s * 1e9))
 
 
-def _gaps(account: Account, own: _Shard, attempts: Sequence[Attempt], totals: ActivityTotals) -> None:
+def _all_gaps(
+    account: Account,
+    arrivals: OpenArrivals,
+    totals: ActivityTotals,
+    *,
+    shards: Sequence[Sequence[Attempt]],
+    warmup_s: float,
+    start_s: float,
+) -> None:
+    """Gaps of all shards, in the shards' order."""
+    asking = (
+        _gaps(account, _Shard(arrivals.duration_s, warmup_s, start_s, shard), attempts, totals)
+        for shard, attempts in enumerate(shards)
+    )
+    answer_all(arrivals, of=len(shards), askings=asking)
+    account.gaps.sort(key=lambda gap: gap.shard)
+
+
+def _gaps(account: Account, own: _Shard, attempts: Sequence[Attempt], totals: ActivityTotals) -> Asking:
     """Gaps of one shard.
 
     Before its first attempt, and after each that did not finish until the next one's start.
     """
     started = [attempt for attempt in attempts if attempt.from_s is not None]
-    end_s = own.arrivals.duration_s
+    end_s = own.duration_s
     first_s = end_s if not started else started[0].from_s or 0.0
     if first_s:
-        block = own.between(from_index=0, from_s=0.0, until_s=first_s)
+        block = yield own.between(from_index=0, from_s=0.0, until_s=first_s)
         _add(account.unsent, block, own.warmup_s)
         if len(block.indices):
             account.gaps.append(Gap(own.shard, "", 0.0, first_s, 0, len(block.indices), "nobody had begun"))
     for attempt, successor in zip_longest(started, started[1:]):
         if attempt.exited is None or attempt.exited.outcome != "done":
             until_s = end_s if successor is None else successor.from_s or 0.0
-            _gap_after(account, own, attempt, totals.attempts.get(attempt.id, AttemptSeen()), until_s)
+            seen = totals.attempts.get(attempt.id, AttemptSeen())
+            yield from _gap_after(account, own, attempt, seen, until_s)
 
 
-def _not_due(account: Account, own: _Shard, attempts: Sequence[Attempt]) -> None:
+def _not_due(account: Account, own: _Shard, attempts: Sequence[Attempt]) -> Asking:
     """Take out of the schedule what a shard that did all its work had no rows for."""
-    last = attempts[-1] if attempts else None
-    if last is None or last.from_s is None or last.exited is None or last.exited.outcome != "done":
+    started = [one for one in attempts if one.from_s is not None]  # one ready to take over may not be needed
+    last = started[-1] if started else None
+    if last is None or last.exited is None or last.exited.outcome != "done":
         return
-    block = own.between(
-        from_index=last.exited.dispatched, from_s=last.from_s, until_s=own.arrivals.duration_s
+    block = yield own.between(
+        from_index=last.exited.dispatched, from_s=last.from_s or 0.0, until_s=own.duration_s
     )
     beyond: Counter[tuple[str, int]] = Counter()
     _add(beyond, block, own.warmup_s)
     account.scheduled -= beyond
 
 
-def _gap_after(account: Account, own: _Shard, attempt: Attempt, seen: AttemptSeen, until_s: float) -> None:
+def _gap_after(account: Account, own: _Shard, attempt: Attempt, seen: AttemptSeen, until_s: float) -> Asking:
     """What an attempt that did not finish left: unknown up to its fence, unsent from there on."""
     dispatched, fence_ns, why = seen.dispatched, 0.0, ""
     unknown = 0
@@ -246,11 +268,15 @@ def _gap_after(account: Account, own: _Shard, attempt: Attempt, seen: AttemptSee
         dispatched, why = max(dispatched, attempt.exited.dispatched), attempt.exited.why
         if not attempt.exited.known:
             fence_ns = (attempt.exited.silent_s - own.start_s) * 1e9
-            unknown = _in_flight(account, own, seen)
-    if attempt.lost is not None:
+            unknown = yield from _in_flight(account, own, seen)
+    if attempt.witnessed is not None:
+        # told later than it was given up: what of it came too late to count is what is left over, unknown
+        dispatched, why = max(dispatched, attempt.witnessed.dispatched), attempt.witnessed.why
+        why = f"{attempt.lost.why} ({why})" if attempt.lost is not None and why else why
+    elif attempt.lost is not None:
         fence_ns, why = (attempt.lost.fence_s - own.start_s) * 1e9, attempt.lost.why
-        unknown = _in_flight(account, own, seen)
-    block = own.between(from_index=dispatched, from_s=attempt.from_s or 0.0, until_s=until_s)
+        unknown = yield from _in_flight(account, own, seen)
+    block = yield own.between(from_index=dispatched, from_s=attempt.from_s or 0.0, until_s=until_s)
     maybe = block.times_ns < fence_ns
     _add(account.unknown, _only(block, maybe), own.warmup_s)
     _add(account.unsent, _only(block, ~maybe), own.warmup_s)
@@ -261,7 +287,7 @@ def _gap_after(account: Account, own: _Shard, attempt: Attempt, seen: AttemptSee
         account.gaps.append(Gap(own.shard, attempt.id, begins_s, until_s, unknown, unsent, why))
 
 
-def _in_flight(account: Account, own: _Shard, seen: AttemptSeen) -> int:
+def _in_flight(account: Account, own: _Shard, seen: AttemptSeen) -> Generator[Ask, Block, int]:
     """Requests that a lost attempt had in flight when it was last heard of.
 
     Perhaps sent, never seen to end.
@@ -269,7 +295,9 @@ def _in_flight(account: Account, own: _Shard, seen: AttemptSeen) -> int:
     below = [index for index in seen.in_flight if index < seen.dispatched]
     if not below:
         return 0
-    block = own.between(from_index=min(below), from_s=0.0, until_s=own.arrivals.duration_s)
+    block = yield own.between(
+        from_index=min(below), below_index=max(below) + 1, from_s=0.0, until_s=own.duration_s
+    )
     mine = _only(block, np.isin(block.indices, below))
     _add(account.unknown, mine, own.warmup_s)
     return len(mine.indices)
@@ -280,8 +308,11 @@ def _only(block: Block, keep: npt.NDArray[np.bool_]) -> Block:
 
 
 def _add(counter: Counter[tuple[str, int]], block: Block, warmup_s: float) -> None:
-    for time_ns in block.times_ns.tolist():
-        counter[WARMUP if time_ns < warmup_s * 1e9 else JUDGED, time_ns // 10**9] += 1
+    early = block.times_ns < warmup_s * 1e9
+    for group, mine in ((WARMUP, early), (JUDGED, ~early)):
+        seconds, counts = np.unique(block.times_ns[mine] // 10**9, return_counts=True)
+        for second, count in zip(seconds.tolist(), counts.tolist(), strict=True):
+            counter[group, second] += count
 
 
 def _settle(account: Account, totals: ActivityTotals) -> None:

@@ -1,10 +1,16 @@
 """Totals and journal -> the evidence that expressions are judged on."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from orchestrator.aggregate.accounting import Account, account_counted, account_open, account_sessions
+from orchestrator.aggregate.accounting import (
+    Account,
+    account_counted,
+    account_open,
+    account_sessions,
+    with_unseen,
+)
 from orchestrator.aggregate.loop_gaps import loop_gaps
 from orchestrator.aggregate.totals import ActivityTotals, Totals
 from orchestrator.facts import Attempt, State
@@ -13,7 +19,16 @@ from orchestrator.slo.evidence import CaseCounts, Evidence, FaultSpan, Prices, S
 from orchestrator.slo.expressions import Expression
 from workers.contract.schedule import ClosedArrivals, OpenArrivals
 from workers.contract.sketch import EMPTY, Sketch, merge_all
-from workers.contract.snapshot import ABANDONED, JUDGED, UNSENT_GENERATOR, UNSENT_TARGET, WARMUP, CaseResult
+from workers.contract.snapshot import (
+    ABANDONED,
+    JUDGED,
+    MISSED_GROUP,
+    TRIES_GROUP,
+    UNSENT_GENERATOR,
+    UNSENT_TARGET,
+    WARMUP,
+    CaseResult,
+)
 
 SIGNALS = ("latency", "ttft")
 """Series whose p99 by second shows when a fault is felt and when it is over."""
@@ -51,6 +66,11 @@ def measure(
         for name, seconds in totals.grouped().items()
         if not name.startswith("@")  # made for tables; no expression can name it
     }
+    missed = {
+        name.removeprefix(MISSED_GROUP): tuple(_second(second, row) for second, row in seconds.items())
+        for name, seconds in totals.grouped().items()
+        if name.startswith(MISSED_GROUP)
+    }
     start_s = state.phases[activity.phase].start_s or 0.0
     seen = {key: count for (group, key), count in account.scheduled.items() if group == JUDGED}
     unknown = sum(count for (group, _), count in account.unknown.items() if group == JUDGED)
@@ -62,12 +82,18 @@ def measure(
         duration_s=activity.duration_s or float(last),
         warmup_s=activity.warmup_s,
         groups=rows,
+        missed=missed,
+        tries={
+            second: {int(number): count for number, count in row.outcomes.items()}
+            for second, row in totals.group(TRIES_GROUP).items()
+        },
         scheduled=seen,
         in_flight=dict(totals.running),
         completions=dict(totals.completions),
         unknown=unknown,
         unsent_generator=unsent,
-        coverage=_coverage(totals, sum(seen.values())),
+        # a case that a lost engine had asked is asked again, and is one case all the same
+        coverage=_coverage(totals, cases or sum(seen.values())),
         achieved=_achieved(totals, sum(seen.values()), end_s=activity.duration_s or float(last)),
         lag_p99_s=_quantile(totals.sketch("lag"), 0.99),
         hub_delay_p99_s=_quantile(totals.hub_delay, 0.99),
@@ -81,6 +107,7 @@ def measure(
         slos=slos,
         quantile_of=lambda group, series, q, seconds: _quantile_of(totals, group, series, q, seconds),
         ended_early=_ended_early(activity, state),
+        lost_to=tuple(dict.fromkeys(gap.why for gap in account.gaps if gap.why)),
     )
     return Measured(activity, totals, account, evidence)
 
@@ -95,36 +122,47 @@ def seconds_since(totals: ActivityTotals, first: int) -> tuple[Second, ...]:
 
 
 def fault_spans(state: State, phase: PhasePlan, start_s: float) -> tuple[FaultSpan, ...]:
-    """The phase's faults as they were done, on the phase's clock; one per host that did it."""
-    found = []
-    for activity in phase.activities:
-        if activity.kind == "chaos":
-            found += [
-                span
-                for attempt in state.attempts_of(activity.key)
-                if (span := _fault_span(activity, state, attempt, start_s)) is not None
-            ]
-    return tuple(found)
+    """The phase's faults as they were done, on the phase's clock: one a step and host that did it."""
+    return tuple(
+        span
+        for activity in phase.activities
+        if activity.kind == "chaos"
+        for attempt in state.attempts_of(activity.key)
+        for number in range(len(activity.steps))
+        if (span := _fault_span(activity, number, state, attempt=attempt, start_s=start_s)) is not None
+    )
 
 
-def _fault_span(activity: ActivityPlan, state: State, attempt: Attempt, start_s: float) -> FaultSpan | None:
-    steps = {step.what: step for step in state.faults.get(attempt.id, ())}
-    injected = steps.get("injected")
+def _fault_span(
+    activity: ActivityPlan, number: int, state: State, *, attempt: Attempt, start_s: float
+) -> FaultSpan | None:
+    said = [one for one in state.faults.get(attempt.id, ()) if one.step == number]
+    seen = {one.what: one for one in said}
+    injected, step = seen.get("injected"), activity.steps[number]
     if injected is None:
         return None
-    reverted, verified = steps.get("reverted"), steps.get("verified")
-    residue, failed = steps.get("residue"), steps.get("failed")
-    why = next((step.why for step in (failed, verified, injected) if step is not None and step.why), "")
+    reverted = seen.get("reverted")
+    effects = [one for one in said if one.took_effect is not None]
+    spoke = (seen.get("failed"), effects[-1] if effects else None, seen.get("verified"), injected)
+    residue = seen.get("residue")
     return FaultSpan(
         name=activity.name,
-        fault=activity.fault,
+        fault=step.fault,
         injected_s=injected.at_s - start_s,
         reverted_s=reverted.at_s - start_s if reverted is not None else None,
         uncertainty_s=injected.uncertainty_s,
-        one_shot=activity.for_s == 0,
-        took_effect=verified.took_effect if verified is not None else None,
-        why=why,
-        residue=residue.why if residue is not None else "",
+        one_shot=step.for_s == 0,
+        took_effect=effects[-1].took_effect if effects else None,
+        why=next((one.why for one in spoke if one is not None and one.why), ""),
+        # what a later try got rid of is not left
+        residue=residue.why if residue is not None and reverted is None else "",
+        step=number,
+        worker=attempt.worker,
+        host=attempt.host,
+        processes=injected.processes,
+        touched=injected.touched,
+        intensity=step.intensity,
+        did=next((one.did for one in reversed(said) if one.did), {}),
     )
 
 
@@ -132,15 +170,22 @@ def _ended_early(activity: ActivityPlan, state: State) -> str | None:
     """Why the campaign's end was this activity's too; None where its shards had done their work before."""
     if state.aborting is None:
         return None
-    last = {one.shard: one for one in state.attempts_of(activity.key)}
-    done = [one.exited is not None and one.exited.outcome == "done" for one in last.values()]
-    return None if done and all(done) else state.aborting.why
+    attempts = state.attempts_of(activity.key)
+    done = {one.shard for one in attempts if one.exited is not None and one.exited.outcome == "done"}
+    return None if done and done == {one.shard for one in attempts} else state.aborting.why
 
 
 def _account(activity: ActivityPlan, state: State, totals: ActivityTotals, cases: int) -> Account:
+    account = _accounted(activity, state, totals, cases)
+    return with_unseen(account) if state.is_torn(activity.phase) else account
+
+
+def _accounted(activity: ActivityPlan, state: State, totals: ActivityTotals, cases: int) -> Account:
     attempts = state.attempts_of(activity.key)
     of = attempts[0].of if attempts else 1
-    shards: list[Sequence[Attempt]] = [[one for one in attempts if one.shard == shard] for shard in range(of)]
+    shards: list[list[Attempt]] = [[] for _ in range(of)]
+    for one in attempts:
+        shards[one.shard].append(one)
     arrivals, start_s = activity.arrivals, state.phases[activity.phase].start_s or 0.0
     if isinstance(arrivals, OpenArrivals) and not activity.turns:
         return account_open(

@@ -1,5 +1,6 @@
 """When the users of a closed loop were silent, because their engine was gone. Pure."""
 
+import math
 from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 
@@ -20,7 +21,7 @@ def loop_gaps(
     for shard, attempts in enumerate(shards):
         started = [one for one in attempts if one.from_s is not None]
         for attempt, successor in zip_longest(started, started[1:]):
-            ended_s, why = _end_of(attempt)
+            ended_s, why = _end_of(attempt, start_s)
             if ended_s is None:
                 continue
             until_s = arrivals.duration_s if successor is None else successor.from_s or 0.0
@@ -31,10 +32,11 @@ def loop_gaps(
                 yield Gap(shard, attempt.id, from_s, until_s, 0, 0, told)
 
 
-def _end_of(attempt: Attempt) -> tuple[float | None, str]:
-    """The common time from which an attempt was certainly silent, and why; None where it did all its work."""
+def _end_of(attempt: Attempt, start_s: float) -> tuple[float | None, str]:
+    """The common time from which an attempt began nothing more, and why; None where it did all its work."""
     if attempt.exited is not None and attempt.exited.outcome != "done":
-        return attempt.exited.silent_s, attempt.exited.why
+        until_s = start_s + attempt.until_s if attempt.yielded and attempt.until_s is not None else math.inf
+        return min(attempt.exited.silent_s, until_s), attempt.exited.why
     if attempt.lost is not None:
         return attempt.lost.fence_s, attempt.lost.why
     return None, ""

@@ -146,8 +146,19 @@ class RegressionActivity(_Activity):
     limit: Count | None = None
 
 
+class ComposedFault(Strict):
+    """One of several faults of an activity; `at`: seconds after the activity's own, of parallel ones."""
+
+    fault: Text
+    with_: dict[str, Any] = Field(alias="with", default_factory=dict)
+    match: Match | None = None
+    for_: Annotated[Duration | None, Field(alias="for")] = None
+    at: DurationOrZero | None = None
+    intensity: Annotated[Many[Percent], Field(min_length=1)] | None = None
+
+
 class ChaosActivity(_Activity):
-    """A fault: at `at` seconds of the phase, for `for_` seconds where it is held."""
+    """One fault, at `at` seconds of the phase, for `for_` seconds where it is held; or several of them."""
 
     kind: Literal["chaos"]
     fault: str | None = None
@@ -158,9 +169,11 @@ class ChaosActivity(_Activity):
     with_: dict[str, Any] = Field(alias="with", default_factory=dict)
     expect: Many[Expectation] = ()
     observe: Many[Name] | None = None
-    faults: Many[dict[str, Any]] | None = None
+    faults: Annotated[Many[ComposedFault], Field(min_length=1)] | None = None
     order: Literal["sequence", "parallel", "random"] | None = None
-    intensity: Many[Any] | None = None
+    pause: DurationOrZero | None = None
+    intensity: Annotated[Many[Percent], Field(min_length=1)] | None = None
+    on_generators: bool = False
     hidden: bool = False
 
 

@@ -3,10 +3,12 @@
 from collections.abc import Iterator
 
 from orchestrator.campaign.checks.walk import activities, traffic_s
+from orchestrator.campaign.composing import span_of
 from orchestrator.campaign.findings import Finding
 from orchestrator.campaign.models import (
     Activity,
     Campaign,
+    ChaosActivity,
     LoadActivity,
     Monitor,
     RegressionActivity,
@@ -15,7 +17,7 @@ from orchestrator.campaign.models import (
     Target,
     TelemetryActivity,
 )
-from orchestrator.slo.expressions import DEFAULT_WINDOW_S, Alert, Expression
+from orchestrator.slo.expressions import DEFAULT_WINDOW_S, Alert, Expression, Gauge
 
 
 def advise(campaign: Campaign) -> Iterator[Finding]:
@@ -27,6 +29,7 @@ def advise(campaign: Campaign) -> Iterator[Finding]:
         if isinstance(target, Monitor) and not any(_alerts(campaign)):
             yield Finding(("targets", name), "no expression asks this monitor for an alert")
     yield from _never_checked(campaign)
+    yield from _cut_short(campaign)
     for path, _, activity in activities(campaign):
         if not _judged(campaign, activity):
             yield Finding(path, f"{activity.name} has no slos: measured, not judged, it counts as pass")
@@ -55,6 +58,24 @@ def _never_checked(campaign: Campaign) -> Iterator[Finding]:
         if len(known) == len(lengths) and all(length <= window_s for length in known):
             said = f"is never checked: no phase lasts longer than its window of {window_s:g}s"
             yield Finding(("abort_if", index), said, "say a shorter `over`")
+
+
+def _cut_short(campaign: Campaign) -> Iterator[Finding]:
+    """Claims about alerts and gauges that may take longer than the traffic after their fault lasts."""
+    for path, phase, activity in activities(campaign):
+        ends_s = traffic_s(phase)
+        if not isinstance(activity, ChaosActivity) or ends_s is None:
+            continue
+        from_s, to_s = span_of(activity)
+        for index, one in enumerate(activity.expect):
+            body = one.body
+            if not isinstance(body, Alert | Gauge) or body.within_s is None:
+                continue
+            since_s = from_s if isinstance(body, Alert) and body.event == "fires" else to_s
+            if since_s + body.within_s > ends_s:
+                said = f"may take until {since_s + body.within_s:g}s, the phase's traffic ends at {ends_s:g}s"
+                hint = "where it did not come by then, nothing can be said; let the traffic last longer"
+                yield Finding((*path, "expect", index), said, hint)
 
 
 def _used_targets(campaign: Campaign) -> Iterator[str]:

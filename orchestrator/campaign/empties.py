@@ -8,9 +8,7 @@ from orchestrator.campaign.yaml_reader import Path
 
 IS_EMPTY: Final = "is empty; leave the key out or give it a value"
 # What stands below these keys is not the campaign's own, and null may mean something there.
-_FREE: Final = frozenset(
-    ("extra_body", "with", "compare", "runbook", "faults", "intensity", "submit", "done", "output")
-)
+_FREE: Final = frozenset(("extra_body", "with", "compare", "submit", "done", "output"))
 
 
 def check_empty(document: object, path: Path = ()) -> Iterator[Finding]:

@@ -7,8 +7,9 @@ from typing import Final
 
 from orchestrator.campaign.arrivals import FileData, Lengths, SyntheticData
 from orchestrator.campaign.checks.walk import activities
+from orchestrator.campaign.fault_clients import named_rows
 from orchestrator.campaign.findings import Finding
-from orchestrator.campaign.models import Activity, Campaign, Monitor, Target
+from orchestrator.campaign.models import Activity, Campaign, ChaosActivity, Monitor, Target
 from orchestrator.campaign.yaml_reader import Path
 
 _BY_KEY: Final = ("golden", "features", "locustfile")
@@ -78,6 +79,8 @@ def _of_activity(path: Path, activity: Activity) -> Iterator[tuple[Path, str]]:
         name = getattr(activity, key, None)
         if name is not None:
             yield (*path, key), name
+    if isinstance(activity, ChaosActivity):
+        yield from (((*path, *below), name) for below, name in named_rows(activity))
     arrivals = getattr(activity, "arrivals", None)
     if arrivals is not None and arrivals.trace is not None:
         yield (*path, "arrivals", "trace"), arrivals.trace

@@ -11,7 +11,7 @@ from orchestrator.campaign.yaml_reader import Path, read
 from orchestrator.errors import Problem
 from orchestrator.slo.names import GIVEN_TAGS
 from workers.contract.errors import DataError
-from workers.contract.golden import Case, read_golden
+from workers.contract.files.golden import Case, read_golden
 
 
 def check_golden(loaded: LoadedCampaign) -> tuple[Problem, ...]:

@@ -27,9 +27,16 @@ CAMPAIGN: Final[Mapping[str, str]] = {
     "Campaign.samples": "Share of the requests whose details are kept, for each load, soak and search.",
     "Campaign.prices": "What the target costs; needed by `cost_per_1k_requests` and `cost_per_1k_tokens`.",
     "Campaign.gameday": "Windows, blackouts, roles and approvals.",
-    "Campaign.priority": "Which of two campaigns goes first.",
-    "Campaign.share_target": "Whether two campaigns may load one target at once.",
-    "Campaign.protect": "Labels of workers whose hosts never get a fault.",
+    "Campaign.priority": (
+        "Which of two waiting campaigns begins first: the higher one, then the older. One that has begun is "
+        "never interrupted."
+    ),
+    "Campaign.share_target": (
+        "Whether it may load its targets beside other campaigns that say so too, while all of them together "
+        "stay under the lowest `rate_limit` there. Else a target is one campaign's from its first phase to "
+        "its end."
+    ),
+    "Campaign.protect": "Labels of workers whose hosts never get a fault, whatever `where` says.",
     "Campaign.comparison": "How much worse than an earlier run a number may be.",
     "Validity.achieved": "Least share of the scheduled arrivals that the generator managed to send.",
     "Validity.coverage": "Least share of the scheduled arrivals that was both sent and observed.",
@@ -43,11 +50,30 @@ CAMPAIGN: Final[Mapping[str, str]] = {
     "Prices.currency": "Three letters; bounds in any other currency than USD name it: `0.02 EUR`.",
     "GameDay.window": "When phases with faults may run.",
     "GameDay.blackout": "Days on which nothing runs: one, or FIRST..LAST with both included.",
-    "GameDay.roles": "Role to address.",
+    "GameDay.roles": (
+        "Role to address. A key speaks for a role if a coordinator knows it by the role's name, or by the "
+        "address's before the @."
+    ),
     "GameDay.approvals": "Phase to who must approve it.",
-    "GameDay.runbook": "Steps of text or commands.",
-    "GameDay.announce": "Webhook that is told.",
-    "GameDay.tabletop": "Rehearse: nothing is injected.",
+    "GameDay.runbook": "What people do: a list of steps, each a text or a mapping.",
+    "GameDay.announce": (
+        'Webhook that is told of start, approvals, faults, abort and end, as `{"text": ...}`. Secrets in it '
+        "are those of the coordinator, which lets only hosts of its `--announce-to` be told."
+    ),
+    "GameDay.silence": (
+        "What Alertmanager keeps quiet from the first fault of a phase to the phase's end: names of alerts, "
+        "or mappings. What is quiet still fires in Prometheus, and is judged."
+    ),
+    "Silence.alert": "Name of an alert.",
+    "Silence.matchers": (
+        'Labels that it must have too, as Alertmanager writes them: `severity="page"`, `team=~"a|b"`.'
+    ),
+    "GameDay.tabletop": "Rehearse: nothing is sent or injected, each fault is told at its time.",
+    "RunbookStep.name": "By which `shakeout done` ticks it; without one it is step-1, step-2, ...",
+    "RunbookStep.text": "What to do. A step has a text, a command, or both.",
+    "RunbookStep.command": "A command for a person to run; Shakeout shows it and runs nothing.",
+    "RunbookStep.by": "The role whose step it is.",
+    "RunbookStep.phase": "The phase that it belongs to.",
     "Window.days": "Days of the week.",
     "Window.from": "From this time of day, HH:MM in quotes.",
     "Window.to": "Until this time of day.",
@@ -65,7 +91,11 @@ TARGETS: Final[Mapping[str, str]] = {
     "Target.timeout": "From the first byte sent to the last byte received; also the longest wait to be sent.",
     "Target.tls": "How the target is trusted and what is shown to it.",
     "Target.metrics": "URL of its Prometheus text, for `target.*` and `metric(...)`; `demo` has its own.",
-    "Target.rate_limit": "Most that all activities together may offer; a campaign beyond it is refused.",
+    "Target.rate_limit": (
+        "Most that may be sent to its address, by all activities and campaigns together. A campaign that "
+        "offers more is refused, one that would go over it beside others waits, and the engines keep it: "
+        "closed loads, retries and golden cases share what the schedules leave."
+    ),
     "Target.stream": "Ask for a stream. Only protocols that stream have this key.",
     "Target.extra_body": "Merged into each request's body; a row's own keys win.",
     "Target.tokenizer": (
@@ -153,14 +183,29 @@ ACTIVITIES: Final[Mapping[str, str]] = {
     "Activity.limit": "Most cases that are asked.",
     "Activity.fault": "What is done; see the table of faults.",
     "Activity.at": "When, from the start of the phase.",
-    "Activity.for": "How long a held fault lasts, at most 1h. A one-shot fault has none.",
+    "Activity.for": (
+        "How long a held fault lasts, at most 1h. A one-shot fault has none. With `order: random`: "
+        "the time in which faults are drawn."
+    ),
     "Activity.match": "To which processes. Without it to the demo target's on that host.",
     "Activity.with": "Options of the fault; see the table of faults.",
     "Activity.expect": "What must hold while the fault acts, on each activity it observes.",
     "Activity.observe": "Names of loads and soaks. Without it all of the phase, on `target` if there is one.",
-    "Activity.faults": "Several faults in one activity.",
-    "Activity.order": "In which order they come.",
-    "Activity.intensity": "Steps of strength.",
+    "Activity.faults": "Several faults in one activity, in place of `fault`, `match`, `with` and `for`.",
+    "Activity.order": (
+        "sequence: one after another, each once the one before it is over; the default. parallel: each at "
+        "its own `at`. random: drawn by the seed within `for`, all in turn, in a new order each time round, "
+        "until none fits into what is left of it."
+    ),
+    "Activity.pause": "Between two faults of a sequence, or of random ones. Without it 0s.",
+    "Activity.intensity": (
+        "Shares of strength that a fault goes through, e.g. `[25%, 50%, 100%]`; `for` is divided evenly "
+        "among them. Which options it multiplies docs/faults.md says. With `faults`: of each of them."
+    ),
+    "Activity.on_generators": (
+        "A fault that a whole host feels may be done where Redis, a coordinator or load of this campaign "
+        "lives; without it such a host refuses it."
+    ),
     "Activity.hidden": "Not shown to responders until it is revealed.",
     "Activity.sources": "What is read.",
     "Activity.every": "How often.",
@@ -176,6 +221,13 @@ ACTIVITIES: Final[Mapping[str, str]] = {
     "Match.port": "Port on which it listens.",
     "Match.pidfile": "File that holds its pid.",
     "Match.processes": "How many may match; without it exactly one.",
+    "ComposedFault": "One of several `faults` of an activity.",
+    "ComposedFault.fault": "What is done; see the table of faults.",
+    "ComposedFault.with": "Options of the fault; see the table of faults.",
+    "ComposedFault.match": "To which processes. Without it to the demo target's on that host.",
+    "ComposedFault.for": "How long it is held, at most 1h. A one-shot fault has none.",
+    "ComposedFault.at": "`order: parallel`: when, from the activity's `at` on. Without it 0s.",
+    "ComposedFault.intensity": "Shares of strength that this fault alone goes through.",
     "Trend.gate": "Whether a flagged trend fails the soak; else it is only reported.",
     "Trend.limit": "Change over the whole soak, of the start level, from which on it is flagged.",
     "Trend.memory_limit": "The same for series that are like memory.",
@@ -293,7 +345,9 @@ PARTS: Final[Mapping[str, str]] = {
     "Breaker": "A circuit breaker; each engine has its own.",
     "Validity": "Where the limits lie beyond which a run proves nothing about its target.",
     "Prices": "What the target costs.",
+    "Silence": "Alerts that reach nobody while faults act.",
     "GameDay": "When, and by whose leave, faults may run.",
+    "RunbookStep": "A step of the runbook; a text alone is a step as well.",
     "Window": "Local time of one time zone.",
     "Approval": "Leave for one phase.",
 }

@@ -1,8 +1,8 @@
 """The campaign as a whole: CAMPAIGN.md sections 3, 5 and 9, with the reserved keys of section 10."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from orchestrator.campaign.activities import (
     Activity,
@@ -17,6 +17,7 @@ from orchestrator.campaign.activities import (
     Where,
 )
 from orchestrator.campaign.arrivals import Arrivals, FileData, Stage, SyntheticData
+from orchestrator.campaign.silences import Silence, SilenceOrName
 from orchestrator.campaign.targets import Demo, Monitor, Target, TargetOrMonitor
 from orchestrator.campaign.values import (
     AbortIf,
@@ -52,7 +53,9 @@ __all__ = [
     "Phase",
     "Prices",
     "RegressionActivity",
+    "RunbookStep",
     "SearchActivity",
+    "Silence",
     "SoakActivity",
     "Stage",
     "SyntheticData",
@@ -114,6 +117,24 @@ class Approval(Strict):
     within: Duration = 900.0
 
 
+class RunbookStep(Strict):
+    """Something that a person does; `command` is theirs to run, `phase`: in or before which."""
+
+    name: Name | None = None
+    text: str = ""
+    command: str = ""
+    by: str | None = None
+    phase: str | None = None
+
+
+def _as_step(value: object) -> object:
+    """A step that is only a text."""
+    return {"text": value} if isinstance(value, str) else value
+
+
+Step = Annotated[RunbookStep, BeforeValidator(_as_step, json_schema_input_type=str | RunbookStep)]
+
+
 class GameDay(Strict):
     """Windows, blackouts, roles and approvals."""
 
@@ -121,9 +142,10 @@ class GameDay(Strict):
     blackout: Many[Days] = ()
     roles: dict[str, str] = Field(default_factory=dict)
     approvals: dict[str, Approval] = Field(default_factory=dict)
-    runbook: Many[Any] | None = None
+    runbook: Many[Step] = ()
     announce: str | None = None
     tabletop: bool = False
+    silence: Many[SilenceOrName] = ()
 
 
 class Campaign(Strict):

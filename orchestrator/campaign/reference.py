@@ -9,9 +9,10 @@ from orchestrator.campaign.meanings import MEANINGS
 from orchestrator.campaign.reference_types import default_words, type_words
 from orchestrator.campaign.schema import campaign_schema
 from orchestrator.campaign.units import SIZE_UNITS
+from orchestrator.preview.unfinished import AT_TOP, IN_REGRESSION, IN_TRAFFIC
 from orchestrator.slo import names
-from orchestrator.unfinished import AT_TOP, IN_CHAOS, IN_REGRESSION, IN_TRAFFIC
 from workers.chaos import TABLE as FAULTS
+from workers.chaos.contract import kind_of
 from workers.contract.kinds import resolve
 from workers.protocols import TABLE as PROTOCOLS
 from workers.regression import TABLE as COMPARATORS
@@ -22,14 +23,15 @@ _PARTS: Final[Mapping[str, Sequence[str]]] = {
     "Phases": ("Phase",),
     "What activities are made of": (
         "Where", "Arrivals", "Stage", "FileData", "SyntheticData", "Synthetic", "Lengths", "Normal",
-        "LogNormal", "Trend", "Match", "PrometheusSource", "ProcessSource", "Sessions", "Retries",
-        "Breaker",
+        "LogNormal", "Trend", "Match", "ComposedFault", "PrometheusSource", "ProcessSource", "Sessions",
+        "Retries", "Breaker",
     ),
-    "Limits, prices, game days": ("Validity", "Prices", "GameDay", "Window", "Approval"),
+    "Limits, prices, game days": (
+        "Validity", "Prices", "GameDay", "RunbookStep", "Window", "Approval", "Silence",
+    ),
 }  # fmt: skip
 _LATER: Final = frozenset(
-    [f"Campaign.{key}" for key in AT_TOP]
-    + [f"Activity.{key}" for key in (*IN_TRAFFIC, *IN_REGRESSION, *IN_CHAOS)]
+    [f"Campaign.{key}" for key in AT_TOP] + [f"Activity.{key}" for key in (*IN_TRAFFIC, *IN_REGRESSION)]
 )
 _INTRO: Final = """\
 # The campaign file
@@ -68,8 +70,8 @@ _EXPRESSIONS: Final = """\
 | share of requests that meet every limit | `goodput(ttft < 500ms, tpot < 50ms) >= 95%` |
 | a value | `success_rate >= 99.9%` |
 | outcomes that never, or always, come | `never(http_5xx, timeout)`, `always(http_401, http_403)` |
-| an alert of the monitor (kept for later) | `alert(ReplicaDown) fires within 120s` |
-| a gauge of the target (kept for later) | `metric(vllm:num_requests_running) returns within 10s` |
+| an alert of the monitor | `alert(ReplicaDown) fires within 120s` |
+| a gauge of the target | `metric(vllm:num_requests_running) returns within 10s` |
 
 Suffixes, each at most once: `over 5m` (each window is judged alone), `during NAME` (a fault or a stage),
 `outside faults`, `for TAG=VALUE`. Outcomes: {outcomes}, `http_404`, `http_4xx`.
@@ -175,8 +177,9 @@ def _kinds() -> Iterator[str]:
         yield f"| `{name}` | {_about(kind)} | {_yes(kind.needs_model)} | {_yes(kind.streams)} |"
     yield "\n## Faults\n\n| fault | | lasts | options under `with` |\n|---|---|---|---|"
     for name in sorted(FAULTS):
-        kind = resolve("workers.chaos", FAULTS, name)
-        yield f"| `{name}` | {_about(kind)} | {'held' if kind.held else 'one-shot'} | {_options(kind)} |"
+        fault = kind_of(name)
+        about, lasts = _about(fault.make), "held" if fault.held else "one-shot"
+        yield f"| `{name}` | {about} | {lasts} | {_options(fault)} |"
     yield "\n## Comparators\n\n| rule | | options |\n|---|---|---|"
     for name in sorted(COMPARATORS):
         kind = resolve("workers.regression", COMPARATORS, name)

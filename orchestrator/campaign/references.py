@@ -11,6 +11,7 @@ _OPENING: Final = re.compile(r"\$\$\{|\$\{")
 _REFERENCE: Final = re.compile(r"\$\{(?:env|file):[A-Za-z_][A-Za-z0-9_]*\}")
 _ANY: Final = re.compile(r"\$\{[^{}]*\}")
 _ALLOWED: Final = ("url", "headers", "tls", "announce")
+_OF_FAULTS: Final = frozenset({"env", "headers", "body"})
 
 
 def check_references(document: object) -> Iterator[Finding]:
@@ -23,7 +24,8 @@ def check_references(document: object) -> Iterator[Finding]:
             if not _may_hold(path):
                 yield Finding(
                     path,
-                    "a reference to a secret stands only in url, headers, tls, announce",
+                    "a reference to a secret stands only in url, headers, tls, announce"
+                    " (of a fault: env, headers, body)",
                     "a literal ${ is written $${",
                     offset,
                 )
@@ -56,9 +58,14 @@ def literal(document: object, path: Path = ()) -> object:
 
 
 def _may_hold(path: Path) -> bool:
-    """`targets.NAME.{url,headers,tls}` and `gameday.announce`."""
+    """`targets.NAME.{url,headers,tls}`, `gameday.announce`, and `{env,headers,body}` in a fault's `with`."""
     in_target = len(path) > 2 and path[0] == "targets" and path[2] in _ALLOWED
-    return in_target or path[:2] == ("gameday", "announce")
+    in_fault = path[:1] == ("phases",) and "with" in path
+    return (
+        in_target
+        or (in_fault and not _OF_FAULTS.isdisjoint(path[path.index("with") :]))
+        or path[:2] == ("gameday", "announce")
+    )
 
 
 def _texts(document: object, path: Path) -> Iterator[tuple[Path, str]]:

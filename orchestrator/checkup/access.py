@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import redis
 
 from orchestrator.checkup.finding import Finding, Level
-from workers.contract.broker import Address, masked, read_address, user_of
+from workers.contract.broker.connection import Address, masked, read_address, user_of
+from workers.contract.broker.permits import ROLES, Denied, Role, acl_line, denied, listed
+from workers.contract.broker.trouble import is_lasting, what_and_do
 from workers.contract.errors import ContractError
-from workers.contract.permits import ROLES, Denied, Role, acl_line, denied, listed
-from workers.contract.trouble import is_lasting, what_and_do
 
 _SCRIPT = "return redis.call('TIME')"
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from orchestrator.checkup.finding import Finding, Level
-from orchestrator.coordinator_cards import CoordinatorCard
+from orchestrator.coordinator.cards import CoordinatorCard
 from workers.contract.facts import WorkerCard
 
 CLOCK_OFF_S, CLOCK_WRONG_S = 1.0, 60.0

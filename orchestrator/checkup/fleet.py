@@ -7,15 +7,17 @@ import redis
 
 from orchestrator.checkup.card import about, troubles
 from orchestrator.checkup.finding import Finding, Level
-from orchestrator.coordinator_cards import CoordinatorCard, Coordinators, coordinators
-from orchestrator.overview.read import read_halt
+from orchestrator.coordinator.cards import CoordinatorCard, Coordinators, coordinators
+from orchestrator.overview.read import read_halt, read_pruned
 from orchestrator.overview.roster import SHOWN_FOR_S
-from orchestrator.store import Store
+from orchestrator.results.retention import Pruned
+from orchestrator.store.store import Store
+from workers.contract.addresses import LIMITS_VARIABLE
+from workers.contract.broker.names import CARD_S
+from workers.contract.broker.notices import Notice, lately
+from workers.contract.broker.trouble import what_and_do
 from workers.contract.facts import WorkerCard
-from workers.contract.names import CARD_S
-from workers.contract.notices import Notice, lately
-from workers.contract.signing import Keys
-from workers.contract.trouble import what_and_do
+from workers.contract.signed.signing import Keys
 
 FRESH_S = 120.0
 """A refused worker that its supervisor starts again leaves a notice more often than this."""
@@ -39,6 +41,7 @@ def fleet(store: Store, *, url: str, keys: Keys) -> Iterator[Finding]:
         ("worker version", lambda: _unreadable(store)),
         ("names", lambda: refused_names(lately(store.client, now_s=now_s), now_s=now_s)),
         ("flower", lambda: _flower(store)),
+        ("old runs", lambda: old_runs(read_pruned(store))),
     )
     for check, look in parts:
         try:
@@ -46,6 +49,13 @@ def fleet(store: Store, *, url: str, keys: Keys) -> Iterator[Finding]:
         except redis.ResponseError as error:
             what, do = what_and_do(error, url)
             yield _finding(check, "warning", f"could not be asked: {what}", do=do)
+
+
+def old_runs(pruned: Pruned | None) -> Iterator[Finding]:
+    """Whether a leader that should remove old runs does not believe the clock."""
+    if pruned is not None and pruned.refused:
+        do = "set the clocks right; if they are: shakeout prune --runs URL --sure --yes"
+        yield _finding("old runs", "warning", f"none is removed: {pruned.refused}", do=do)
 
 
 def leads(who: Coordinators) -> Iterator[Finding]:
@@ -68,7 +78,12 @@ def leads(who: Coordinators) -> Iterator[Finding]:
     hosts = ", ".join(f"{card.host}, pid {card.pid}" for card in who.standbys)
     if hosts:
         yield _finding("standby", "ok", f"{len(who.standbys)} standing by", where=hosts)
-    elif who.epoch:
+    for card in who.standbys:
+        if who.leader is not None and card.target_limits != who.leader.target_limits:
+            what = "its limits of targets are not the leader's: when it leads, others hold"
+            do = f"start both with the same --target-limit and {LIMITS_VARIABLE}"
+            yield _finding("target limits", "warning", what, where=f"{card.host}, pid {card.pid}", do=do)
+    if not hosts and who.epoch:
         yield _finding("standby", "ok", "nobody stands by: when the leader dies it has to be started again")
 
 

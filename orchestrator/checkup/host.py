@@ -13,8 +13,8 @@ from packaging.requirements import InvalidRequirement, Requirement
 from orchestrator.checkup import calibration
 from orchestrator.checkup.finding import Finding, Level
 from workers.contract.errors import ContractError
-from workers.contract.signing import SHORT_KEY, Keys
-from workers.contract.trust import is_loopback
+from workers.contract.signed.signing import SHORT_KEY, Keys
+from workers.contract.signed.trust import is_loopback
 
 OLDEST_PYTHON = (3, 11)
 FILES, FEWEST_FILES = 16_384, 1_024

@@ -7,8 +7,8 @@ import redis
 
 from orchestrator.checkup.access import Visit, finding
 from orchestrator.checkup.finding import Finding, Level
-from workers.contract.server import KEEPS, evicts, is_cluster, too_old
-from workers.contract.trouble import is_lasting, what_and_do
+from workers.contract.broker.server import KEEPS, evicts, is_cluster, too_old
+from workers.contract.broker.trouble import is_lasting, what_and_do
 
 MEMORY_TIGHT, MEMORY_FULL = 0.8, 0.95
 IDLE_S = 60
@@ -85,7 +85,7 @@ def _memory(info: Mapping[str, Any]) -> Iterator[Finding]:
     share = used / most
     level: Level = "problem" if share > MEMORY_FULL else "warning" if share > MEMORY_TIGHT else "ok"
     what = f"{used / _MIB:,.0f} of {most / _MIB:,.0f} MiB used ({share:.0%})"
-    do = "" if level == "ok" else "raise maxmemory: when it is full no fact and no snapshot is taken"
+    do = "" if level == "ok" else "raise maxmemory: when it is full no new campaign is taken"
     yield finding("memory", level, what, do)
 
 

@@ -10,10 +10,10 @@ from orchestrator.checkup.finding import Finding
 from orchestrator.checkup.fleet import fleet
 from orchestrator.checkup.host import host
 from orchestrator.checkup.server import server
-from orchestrator.store import Store
-from workers.contract.permits import Role
-from workers.contract.signing import Keys
-from workers.contract.trouble import what_and_do
+from orchestrator.store.store import Store
+from workers.contract.broker.permits import Role
+from workers.contract.broker.trouble import what_and_do
+from workers.contract.signed.signing import Keys
 
 
 def check_up(*, broker: str, role: Role | None, runs: str, keys: Keys) -> tuple[Finding, ...]:

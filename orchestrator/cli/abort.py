@@ -9,8 +9,9 @@ import typer
 
 from orchestrator.campaign.load import load_campaign_text
 from orchestrator.cli.confirming import CONFIRMED_WITHIN_S, EXIT_UNCONFIRMED, wait
-from orchestrator.cli.connection import Broker, keys_for, open_store, reaching, user
+from orchestrator.cli.connection import Broker, keys_for, reaching, user
 from orchestrator.cli.exits import EXIT_USAGE, fail
+from orchestrator.cli.here import reached
 from orchestrator.cli.options import Json, Why
 from orchestrator.cli.tables import show_json
 from orchestrator.cli.which import which
@@ -18,9 +19,10 @@ from orchestrator.errors import ShakeoutError
 from orchestrator.facts import State
 from orchestrator.overview.read import summary_of
 from orchestrator.slo.words import seconds
-from orchestrator.store import Store
+from orchestrator.store.store import Store
 from workers.contract import facts as f
-from workers.contract.trust import sign_fact
+from workers.contract.signed.signing import read_keys
+from workers.contract.signed.trust import sign_fact
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,16 +38,17 @@ class AbortTold:
 
 def abort(
     id_: Annotated[
-        str | None, typer.Argument(metavar="[ID]", help="May be left out where one campaign runs.")
+        str | None, typer.Argument(metavar="[ID|DIR]", help="May be left out where one campaign runs.")
     ] = None,
     why: Why = "",
     json_: Json = False,
     broker: Broker = "",
 ) -> None:
     """Stop a campaign: no more requests, faults reverted, report written; who waits for it exits with 5."""
-    store, keys = open_store(broker), keys_for(broker)
-    with reaching(broker):
-        target = which(store, id_, command="abort")
+    store, asked_for, here = reached(id_, broker)
+    keys = read_keys(here.key) if here is not None else keys_for(broker)
+    with reaching(here.broker if here is not None else broker):
+        target = which(store, asked_for, command="abort")
         state = _state(store, target)
         if state.ended is None and state.aborting is None:
             now_s = store.now_s()

@@ -3,8 +3,9 @@
 import getpass
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated, Final
 
 import msgspec
@@ -13,13 +14,16 @@ import typer
 
 from orchestrator.cli.exits import EXIT_LOST, EXIT_USAGE, fail
 from orchestrator.cli.plain import plain
-from orchestrator.store import Store
+from orchestrator.coordinator.announcing import Permitted
+from orchestrator.store.store import Store
+from workers.contract.addresses import LIMITS_VARIABLE, parse_limits
+from workers.contract.broker.trouble import explain
 from workers.contract.errors import ContractError
-from workers.contract.signing import Keys, read_keys
-from workers.contract.trouble import explain
-from workers.contract.trust import KEY_VARIABLE, SUBMITTERS_VARIABLE, require_keys
+from workers.contract.signed.signing import Keys, read_keys
+from workers.contract.signed.trust import KEY_VARIABLE, SECRET_VARIABLES, SUBMITTERS_VARIABLE, require_keys
 
 BROKER_VARIABLE: Final = "SHAKEOUT_BROKER"
+ANNOUNCE_VARIABLE: Final = "SHAKEOUT_ANNOUNCE_TO"
 FLOWER_VARIABLE: Final = "SHAKEOUT_FLOWER_PASSWORD"
 
 Broker = Annotated[
@@ -77,6 +81,22 @@ def keys_for(broker: str) -> Keys:
     if warning:
         print(f"shakeout: {warning}", file=sys.stderr)
     return keys
+
+
+def target_limits(flags: Sequence[str]) -> dict[str, float]:
+    """HOST:PORT -> requests per second, of flags and SHAKEOUT_TARGET_LIMITS; exit 2 where one is wrong."""
+    try:
+        return parse_limits([*os.environ.get(LIMITS_VARIABLE, "").split(","), *flags])
+    except ContractError as error:
+        fail(str(error), EXIT_USAGE)
+
+
+def permitted(announce_to: Sequence[str]) -> Permitted:
+    """What webhooks of game days may use: hosts of flags and SHAKEOUT_ANNOUNCE_TO, secrets of this host."""
+    hosts = [one.strip().lower() for one in (*os.environ.get(ANNOUNCE_VARIABLE, "").split(","), *announce_to)]
+    folder = os.environ.get("SHAKEOUT_SECRETS") or os.environ.get("CREDENTIALS_DIRECTORY") or "/run/secrets"
+    environment = {name: value for name, value in os.environ.items() if name not in SECRET_VARIABLES}
+    return Permitted(tuple(filter(None, hosts)), environment, Path(folder))
 
 
 def flower_password() -> str:

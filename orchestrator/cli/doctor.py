@@ -11,7 +11,7 @@ from orchestrator.cli.connection import Broker, signing_keys
 from orchestrator.cli.exits import EXIT_USAGE, fail
 from orchestrator.cli.tables import console, say, show_json
 from orchestrator.slo.words import count
-from workers.contract.permits import ROLES
+from workers.contract.broker.permits import ROLES
 
 EXIT_PROBLEM = 1
 TITLES = {"broker": "Broker", "fleet": "Fleet", "host": "This host"}

@@ -7,14 +7,16 @@ from typing import Final, NoReturn
 import redis
 import typer
 
+from orchestrator.cli.connection import signing_keys
 from orchestrator.cli.exits import EXIT_USAGE, fail, told_code
 from orchestrator.cli.following import insist
 from orchestrator.cli.options import Inconclusive
 from orchestrator.cli.watching import Result, Screen, show_result
-from orchestrator.coordinator_cards import coordinators
-from orchestrator.fetch import FetchError, fetch, why_no_report
-from orchestrator.results import REPORT
-from orchestrator.store import Store
+from orchestrator.coordinator.cards import coordinators
+from orchestrator.results.fetch import FetchError, fetch, sealed_verdict, why_no_report
+from orchestrator.results.results import REPORT
+from orchestrator.results.sealing import SealError
+from orchestrator.store.store import Store
 from workers.contract import facts as f
 
 FETCH_WITHIN_S: Final = 60.0
@@ -36,7 +38,7 @@ class Wanted:
 def tell_end(store: Store, campaign: str, ended: f.Ended, *, screen: Screen, wanted: Wanted) -> NoReturn:
     """Fetch, tell, and exit by the verdict. Raises redis errors."""
     missing = insist(lambda: why_no_report(store, campaign), within_s=FETCH_WITHIN_S)
-    ended = _as_told(ended, missing)
+    ended = as_told(ended, missing) if missing else _as_sealed(store, campaign, ended)
     problem = ""
     if wanted.out is not None:
         problem = fetch_into(store, campaign, wanted.out)
@@ -52,8 +54,8 @@ def tell_end(store: Store, campaign: str, ended: f.Ended, *, screen: Screen, wan
 def fetch_into(store: Store, campaign: str, folder: Path) -> str:
     """Fetch a campaign's results into a folder; why that did not work, or "". Raises redis errors."""
     try:
-        insist(lambda: fetch(store, campaign, folder), within_s=FETCH_WITHIN_S)
-    except FetchError as error:
+        insist(lambda: fetch(store, campaign, folder, keys=signing_keys()), within_s=FETCH_WITHIN_S)
+    except (FetchError, SealError) as error:
         return str(error)
     except OSError as error:
         why = error.strerror or str(error)
@@ -74,9 +76,24 @@ def where_kept(store: Store, campaign: str) -> str:
     return f"results: {place}; `shakeout report {campaign}` fetches them here"
 
 
-def _as_told(ended: f.Ended, why_no_report: str) -> f.Ended:
+def as_told(ended: f.Ended, why_no_report: str) -> f.Ended:
     """The end as it is told: without its report no verdict stands but one that needs none."""
     if not why_no_report or ended.verdict in STANDS_WITHOUT_REPORT:
         return ended
     reasons = (f"it has no report: {why_no_report}", *ended.reasons)
     return f.Ended(verdict="internal", reasons=reasons, at_s=ended.at_s)
+
+
+def _as_sealed(store: Store, campaign: str, ended: f.Ended) -> f.Ended:
+    """The end as it is told where we have keys: the journal may be anybody's word, the seal is not."""
+    keys = signing_keys()
+    if not keys.keys:
+        return ended
+    try:
+        verdict = insist(lambda: sealed_verdict(store, campaign, keys), within_s=FETCH_WITHIN_S)
+    except SealError as error:
+        return f.Ended(verdict="internal", reasons=(str(error), *ended.reasons), at_s=ended.at_s)
+    if verdict == ended.verdict:
+        return ended
+    why = f"the journal says {ended.verdict}, but what the coordinator sealed is {verdict}"
+    return f.Ended(verdict=verdict, reasons=(why, *ended.reasons), at_s=ended.at_s)

@@ -8,15 +8,18 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
+import msgspec
 import redis
 
+from orchestrator.cli.holding import Holding
+from orchestrator.cli.unread import Unread
 from orchestrator.cli.watching import Screen
-from orchestrator.facts import State, fold
-from orchestrator.live_view import decode_live
-from orchestrator.store import AWAY, Store
+from orchestrator.facts import State, fold_all
+from orchestrator.live.view import LiveView, decode_live
+from orchestrator.store.store import AWAY, Store
 from workers.contract import facts as f
-from workers.contract import names
-from workers.contract.trouble import explain, is_lasting
+from workers.contract.broker import names
+from workers.contract.broker.trouble import explain, is_lasting
 
 T = TypeVar("T")
 POLL_S: Final = 0.1
@@ -84,12 +87,15 @@ class Follower:
     lost_after_s: float = LOST_AFTER_S
     state: State = field(default_factory=State)
     last: str = "0-0"
+    _holding: Holding = field(default_factory=Holding)
+    _unread: Unread = field(default_factory=Unread)
     _away: _Spell = field(default_factory=_Spell)
     _leaderless: _Spell = field(default_factory=_Spell)
     _gone: _Spell = field(default_factory=_Spell)
     _writing: _Spell = field(default_factory=_Spell)
     _waiting: _Spell = field(default_factory=_Spell)
     _looked: float = 0.0
+    _told: tuple[str, ...] = ()
 
     def follow(
         self, *, enough: Callable[[], bool], beside: Callable[[], f.Ended | None] | None = None
@@ -116,24 +122,40 @@ class Follower:
 
     def _read(self) -> f.Ended | None:
         """Everything new; the last fact once the results are written too."""
-        for entry in self.store.journal(self.id, after=self.last):
-            self.last = entry.id
-            self.state = fold(self.state, entry.fact)
-            self.screen.tell(entry.fact)
-        self._show(self.store.client.get(names.live(self.id)))
+        view = self._view()  # before the journal: what it has not seen may be refused yet
+        entries = self.store.journal(self.id, after=self.last)
+        self.last = entries[-1].id if entries else self.last
+        self.state = fold_all(self.state, (entry.fact for entry in entries))
+        for said in self._unread.hear(entries, read_s=view.at_s if view is not None else 0.0):
+            for fact in self._holding.hear(said):
+                self.screen.tell(fact)
+        self._show(view)
         if self.state.ended is not None and self.store.is_finished(self.id):
             return self.state.ended
         return None
 
-    def _show(self, body: bytes | None) -> None:
-        """The live picture; where there is no terminal for it, what shards wait for, each minute."""
-        if body is None:
+    def _view(self) -> LiveView | None:
+        """The live picture as it stands; None where there is none."""
+        body = self.store.client.get(names.live(self.id))
+        try:
+            return decode_live(body) if body is not None else None
+        except msgspec.DecodeError:
+            return None  # it is for people alone, and whoever wrote it was no leader
+
+    def _show(self, view: LiveView | None) -> None:
+        """The live picture; where there is no terminal for it, what shards wait for, each minute.
+
+        What a campaign waits for before its turn is said as soon as it is something else.
+        """
+        if view is None:
             return
-        view = decode_live(body)
         self.screen.show(view)
         if not view.waits:
             self._waiting.over()
-        elif self._waiting.due():
+            return
+        turned = view.waits != self._told and view.waits[0].startswith("waits ")
+        if self._waiting.due() or turned:
+            self._told = view.waits
             self.screen.wait_for(view.waits)
 
     def _look_round(self) -> str:
@@ -148,7 +170,12 @@ class Follower:
         over = self.state.ended is not None
         if over and self._writing.lasts_s() > WRITTEN_WITHIN_S and self._writing.due():
             self.screen.warn("the campaign has ended; waiting for the coordinator to write its results")
-        known = self.store.client.exists(names.journal(self.id))
+        # workers that have not heard of it yet may write the journal of a campaign that is gone
+        pipe = self.store.client.pipeline(transaction=False)
+        pipe.zscore(names.CAMPAIGNS, self.id)
+        pipe.zscore(names.FINISHED, self.id)
+        lives, ended = (at_s is not None for at_s in pipe.execute())
+        known = lives or (ended and over)
         gone_s = self._gone.over() if known else self._gone.lasts_s()
         if gone_s > FORGOTTEN_AFTER_S:
             return f"Redis knows nothing of {self.id} any more: was it emptied, or started without its data?"

@@ -10,11 +10,11 @@ from pathlib import Path
 from orchestrator.campaign.load import LoadedCampaign, load_campaign
 from orchestrator.cli.exits import EXIT_USAGE, fail, fail_file
 from orchestrator.cli.options import labels_of, max_time_s
-from orchestrator.data_checks import prove_data
 from orchestrator.errors import CampaignFileError, ShakeoutError
-from orchestrator.local import SPACE_BYTES, unwritable
-from orchestrator.results import REPORT
-from orchestrator.submit import draw_seed, golden_cases, new_id, refuse_unfinished
+from orchestrator.local_processes import SPACE_BYTES, unwritable
+from orchestrator.results.results import REPORT
+from orchestrator.submit.data_checks import prove_data
+from orchestrator.submit.submit import draw_seed, golden_cases, new_id, refuse_unfinished
 from workers.contract.errors import ShakeoutWorkerError
 
 

@@ -24,6 +24,14 @@ class Interrupts:
             if signal.getsignal(number) is not signal.SIG_IGN:  # nohup wants it ignored
                 signal.signal(number, self._seen)
 
+    def check(self) -> None:
+        """Raise KeyboardInterrupt if there was a signal: for loops, as Python may drop what a handler raises.
+
+        Source: the Python language reference, object.__del__, of exceptions that are ignored.
+        """
+        if self.count:
+            raise KeyboardInterrupt
+
     @property
     def exit_code(self) -> int:
         """As shells say it: 130 for SIGINT, 143 for SIGTERM, 129 for SIGHUP."""

@@ -1,21 +1,25 @@
-"""`shakeout note ID TEXT`: a person's remark on the timeline of a campaign."""
+"""`shakeout note ID TEXT` and `observe ID TEXT`: what a person remarks or sees, on a campaign's timeline."""
 
-import secrets
 from typing import Annotated
 
 import typer
 
-from orchestrator.cli.connection import Broker, keys_for, open_store, reaching, user
+from orchestrator.cli.connection import Broker, user
 from orchestrator.cli.exits import EXIT_USAGE, fail
-from orchestrator.cli.which import which
+from orchestrator.cli.saying import meant, say
 from orchestrator.cli.words import sentence
-from orchestrator.overview.read import whereabouts
 from workers.contract import facts as f
-from workers.contract.trust import sign_fact
+
+Id = Annotated[
+    str,
+    typer.Argument(
+        metavar="ID|DIR", help="The campaign's id, or the folder of a running `run`.", show_default=False
+    ),
+]
 
 
 def note(
-    id_: Annotated[str, typer.Argument(metavar="ID", help="The campaign's id.", show_default=False)],
+    id_: Id,
     text: Annotated[str, typer.Argument(metavar="TEXT", help="What to remember.", show_default=False)],
     broker: Broker = "",
 ) -> None:
@@ -23,12 +27,24 @@ def note(
     words = sentence(text, of="a note")
     if not words:
         fail("an empty note: say what is to be remembered", EXIT_USAGE)
-    store, keys = open_store(broker), keys_for(broker)
-    with reaching(broker):
-        target = which(store, id_, command="note")
-        if whereabouts(store, target) != "live":
-            fail(f"{target} has ended: its report is written, and a note would not be in it", EXIT_USAGE)
-        now_s = store.now_s()
-        said = sign_fact(f.Noted(by=user(), text=words, at_s=now_s), campaign=target, keys=keys, now_s=now_s)
-        store.say(target, id_=f"note:{secrets.token_hex(8)}", fact=said)
-    print(f"noted in {target}")
+    to = meant(id_, broker, command="note")
+    refused = say(to, lambda now_s: f.Noted(by=user(), text=words, at_s=now_s))
+    if refused:
+        fail(f"the coordinator refused the note: {refused}", EXIT_USAGE)
+    print(f"noted in {to.id}")
+
+
+def observe(
+    id_: Id,
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="What you see.", show_default=False)],
+    broker: Broker = "",
+) -> None:
+    """Say what you see of the target while a campaign runs: its time counts as when people noticed."""
+    words = sentence(text, of="an observation")
+    if not words:
+        fail("an empty observation: say what you see", EXIT_USAGE)
+    to = meant(id_, broker, command="observe")
+    refused = say(to, lambda now_s: f.Observed(by=user(), text=words, at_s=now_s))
+    if refused:
+        fail(f"the coordinator refused the observation: {refused}", EXIT_USAGE)
+    print(f"observed in {to.id}")

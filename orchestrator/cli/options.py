@@ -10,6 +10,7 @@ import typer
 from orchestrator.campaign.units import UnitError, duration_s
 from orchestrator.cli.exits import EXIT_USAGE, fail
 from orchestrator.cli.words import why_of
+from workers.contract.addresses import LIMITS_VARIABLE
 
 MOST_LABELS: Final = 32
 _LABEL_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,62}")
@@ -38,6 +39,26 @@ MaxTime = Annotated[
         "--max-time",
         metavar="DURATION",
         help="Stop the campaign after so long (10m, 2h); it is invalid then.",
+        show_default=False,
+    ),
+]
+TargetLimits = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--target-limit",
+        metavar="HOST:PORT=RATE",
+        help="Most that all campaigns together may send a target, e.g. 10.0.0.5:8000=200/s; repeatable, and "
+        f"comma-separated in {LIMITS_VARIABLE}.",
+        show_default=False,
+    ),
+]
+AnnounceTo = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--announce-to",
+        metavar="HOST[:PORT]",
+        help="A host whose webhooks game days may tell, beside loopback; repeatable, and comma-separated in "
+        "SHAKEOUT_ANNOUNCE_TO.",
         show_default=False,
     ),
 ]
@@ -83,10 +104,13 @@ def _wrong_label(key: str, mark: str, value: str, *, known: Mapping[str, str]) -
 
 def max_time_s(typed: str) -> float:
     """Seconds of `--max-time`; 0 where it was not given; exit 2 where it cannot be read."""
-    if not typed:
-        return 0.0
+    return duration_of(typed, "--max-time") if typed else 0.0
+
+
+def duration_of(typed: str, option: str) -> float:
+    """Seconds of a duration that was typed at an option; exit 2 where it cannot be read."""
     try:
         return duration_s(typed)
     except UnitError as error:
         hint = f" ({error.hint})" if error.hint else ""
-        fail(f"--max-time {typed!r}: {error.message}{hint}", EXIT_USAGE)
+        fail(f"{option} {typed!r}: {error.message}{hint}", EXIT_USAGE)

@@ -7,16 +7,21 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from orchestrator.aimed import FaultPreview
+from orchestrator.cli.plain import plain
 from orchestrator.cli.rate_chart import chart
-from orchestrator.decidable import SloPreview
-from orchestrator.eligible import gpu_count
-from orchestrator.preview import ActivityPreview, PhasePreview, Preview
+from orchestrator.placement.eligible import gpu_count
+from orchestrator.preview.aimed import FaultPreview, Now
+from orchestrator.preview.attended import WatchPreview
+from orchestrator.preview.decidable import SloPreview
+from orchestrator.preview.preview import ActivityPreview, PhasePreview, Preview
 from orchestrator.slo.words import count, seconds
 
 DECIDES = {"yes": "can be decided", "no": "too few requests", "whole": "measured whole", "open": "open"}
 COLOURS = {"yes": "green", "no": "yellow", "whole": "", "open": ""}
+LOOPBACK = ("127.", "localhost", "[::1]")
+"""Hosts that a coordinator may always tell."""
 MOST_WORKERS_NAMED = 4
+MOST_TOUCHED_NAMED = 4
 SHORT = ("kind", "shards", "duration", "requests", "peak", "at", "for", "")
 """Columns of a terminal's table that are never broken into lines."""
 Row = tuple[str, ...]
@@ -38,14 +43,17 @@ def _blocks(preview: Preview, console: Console) -> Iterator[Text | Table]:
         f"{_number(preview.requests, exact=preview.requests_exact)} requests, seed {preview.seed}"
     )
     yield Text(_fleet(preview))
+    yield from _beside(preview)
     if preview.cost is not None:
         cost = preview.cost
         yield Text(
             f"cost: {cost.amount:,.2f} {cost.currency} for {count(cost.machines, 'machine')} over "
             f"{cost.hours:.3g} h; energy comes on top"
         )
+    yield from _people(preview)
     for number, phase in enumerate(preview.phases, start=1):
         yield from _phase(phase, number, console)
+        yield from (_watched(one) for one in preview.watched if one.phase == phase.name)
     if preview.slos:
         yield _heading("\nWhat can be decided")
         rows = [(_whose(one), one.slo, DECIDES[one.decides], one.why) for one in preview.slos]
@@ -60,7 +68,8 @@ def _fleet(preview: Preview) -> str:
     cards = preview.fleet
     if not preview.fleet_is_live:
         slots = count(cards[0].slots, "slot")
-        return f"assumed fleet: {count(len(cards), 'worker')} on this machine, {slots} each"
+        workers = f"{count(len(cards), 'worker')} on this machine, {slots} each"
+        return f"assumed fleet: {workers}; no GPU is looked for"
     if not cards:
         return "fleet: no worker is alive"
     gpus = sum(gpu_count(card) for card in cards)
@@ -69,6 +78,67 @@ def _fleet(preview: Preview) -> str:
     words += [count(gpus, "GPU")] if gpus else []
     hosts = count(len({card.host for card in cards}), "host")
     return f"fleet: {count(len(cards), 'worker')} on {hosts}, {', '.join(words)}"
+
+
+def _beside(preview: Preview) -> Iterator[Text]:
+    """Its turn, ceilings, and what nobody has measured."""
+    beside = preview.beside
+    if beside is None:
+        return
+    if beside.refused:
+        yield Text(f"refused here: {beside.refused}", style="red")
+    elif preview.fleet_is_live:
+        turn = f"now it {beside.waits}" if beside.waits else "it could begin now"
+        ranked = f"priority {beside.priority}" + (", shares its targets" if beside.share_target else "")
+        yield Text(f"queue: {turn} ({ranked})", style="yellow" if beside.waits else "")
+    for one in beside.ceilings:
+        whose = "the operator's" if one.operator else "its rate_limit"
+        held = ", ".join(f"{key} {per_s:,.6g}/s" for key, per_s in one.parts.items())
+        yield Text(
+            f"ceiling: target {' and '.join(one.targets)} ({one.url}) gets at most {one.per_s:,g}/s "
+            f"({whose}), of which {one.planned_per_s:,.6g}/s are planned; engines are held to: "
+            f"{held or 'nothing is sent'}"
+        )
+    if preview.fleet_is_live and beside.uncalibrated:
+        named = ", ".join(beside.uncalibrated[:MOST_WORKERS_NAMED])
+        rest = len(beside.uncalibrated) - MOST_WORKERS_NAMED
+        named += f" and {rest} more" if rest > 0 else ""
+        yield Text(
+            f"not calibrated: {named}; whether an engine there keeps up with its share is not judged "
+            "(`shakeout doctor --calibrate` there)"
+        )
+
+
+def _people(preview: Preview) -> Iterator[Text]:
+    """A game day's terms, a line each; nothing of any other campaign."""
+    day = preview.attended
+    if day is None:
+        return
+    if day.tabletop:
+        yield Text("game day: at the table, so nothing is sent or injected and no approval is asked for")
+    else:
+        shut = f", not on {', '.join(day.blackout)}" if day.blackout else ""
+        yield Text(f"game day: {day.window}{shut}")
+        yield from (Text(f"  approval of {one}") for one in day.approvals)
+    if day.announce:
+        free = day.announce.startswith(LOOPBACK)
+        how = "" if free else " (its operator must list that: coordinator --announce-to)"
+        yield Text(f"  announced by the coordinator that leads to {day.announce}{how}")
+    if day.steps:
+        yield Text(f"  runbook: {', '.join(day.steps)} (`shakeout done`)")
+    if day.hidden:
+        yield Text(f"  hidden until revealed or over: {count(day.hidden, 'fault')}, shown in this plan")
+
+
+def _watched(one: WatchPreview) -> Text:
+    """What is looked at beside the traffic of a phase, and what is kept quiet."""
+    parts = [f"{word} {', '.join(named)}" for word, named in (("alerts", one.alerts), ("gauges", one.gauges))]
+    seen = [part for part, named in zip(parts, (one.alerts, one.gauges), strict=True) if named]
+    words = f"  watched: {'; '.join(seen) or 'nothing'}" + (
+        f" ({' and '.join(one.sources)})" if one.sources else ""
+    )
+    quiet = f"\n  silenced meanwhile in Alertmanager: {'; '.join(one.silences)}" if one.silences else ""
+    return Text(words + quiet)
 
 
 def _whose(one: SloPreview) -> str:
@@ -97,6 +167,8 @@ def _phase(phase: PhasePreview, number: int, console: Console) -> Iterator[Text 
     if phase.faults:
         heads = ("fault", "what", "at", "for", "touches", "by", "seen by")
         yield _table(heads, [_fault(one) for one in phase.faults], console)
+        for fault in phase.faults:
+            yield from (Text(f"  {_called(fault)}: {_now(found)}") for found in fault.now)
 
 
 def _activity(one: ActivityPreview) -> Row:
@@ -139,8 +211,8 @@ def _remarks(one: ActivityPreview) -> Iterator[Text]:
 
 def _fault(one: FaultPreview) -> Row:
     return (
-        one.key,
-        one.fault,
+        _called(one),
+        one.fault if one.intensity == 1 else f"{one.fault} at {100 * one.intensity:.3g}%",
         seconds(one.at_s),
         seconds(one.for_s) if one.for_s else "once",
         one.touches,
@@ -149,6 +221,21 @@ def _fault(one: FaultPreview) -> Row:
         else f"nobody: needs {one.needs}",
         ", ".join(one.observes),
     )
+
+
+def _called(one: FaultPreview) -> str:
+    return one.key if one.of == 1 else f"{one.key} {one.step}/{one.of}"
+
+
+def _now(found: Now) -> str:
+    """What a host says of a fault that would come now."""
+    by = f"{found.worker} on {found.host}" if found.host else found.worker
+    if found.refused:
+        return f"now {by} could not: {plain(found.refused)}"
+    objects = [*found.processes, *found.touched]
+    named = ", ".join(plain(one) for one in objects[:MOST_TOUCHED_NAMED]) or "nothing by name"
+    rest = len(objects) - MOST_TOUCHED_NAMED
+    return f"now {by} would touch {named}" + (f" and {rest} more" if rest > 0 else "")
 
 
 def _number(value: float, *, exact: bool) -> str:

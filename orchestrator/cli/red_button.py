@@ -10,11 +10,11 @@ from orchestrator.cli.options import Json, Why
 from orchestrator.cli.status import halted_words
 from orchestrator.cli.tables import show_json
 from orchestrator.overview.read import read_halt
-from orchestrator.store import Store
+from orchestrator.store.store import Store
 from workers.contract import facts as f
-from workers.contract import names
-from workers.contract.halts import Button, Press, encode_press, sign_press
-from workers.contract.signing import Keys
+from workers.contract.broker import names
+from workers.contract.signed.halts import Button, Press, encode_press, sign_press
+from workers.contract.signed.signing import Keys
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,20 +8,23 @@ from typing import Annotated
 import typer
 
 from orchestrator.cli.connection import Broker, open_store, reaching
-from orchestrator.cli.ended import fetch_into, where_kept
-from orchestrator.cli.exits import EXIT_ABORTED, EXIT_USAGE, fail, told_code
+from orchestrator.cli.ended import as_told, fetch_into, where_kept
+from orchestrator.cli.exits import EXIT_ABORTED, EXIT_USAGE, exit_code, fail, told_code
 from orchestrator.cli.incoming import empty_folder
 from orchestrator.cli.options import OnInconclusive
 from orchestrator.cli.tables import console, say, show_table
 from orchestrator.cli.watching import COLOURS
 from orchestrator.cli.which import unknown
+from orchestrator.coordinator.cards import kept_for
 from orchestrator.errors import UsageError
-from orchestrator.fetch import why_no_report
+from orchestrator.overview.read import summary_of
 from orchestrator.report.formats import quantity
-from orchestrator.report_file import StoredReport, read_report, report_file
-from orchestrator.results import REPORT
-from orchestrator.store import Store
-from workers.contract import names
+from orchestrator.results.fetch import why_no_report
+from orchestrator.results.report_file import StoredReport, read_report, report_file
+from orchestrator.results.results import REPORT
+from orchestrator.store.store import Store
+from workers.contract import facts as f
+from workers.contract.broker import names
 
 _COLUMNS = ("verdict", "on", "claim", "observed", "why")
 
@@ -78,7 +81,10 @@ def _fetch(campaign: str, folder: Path, broker: str) -> Path:
 
 
 def _must_be_there(store: Store, campaign: str) -> None:
-    """Exit 2 for a campaign that is unknown, still runs, or has no report. Raises redis errors."""
+    """Exit 2 for a campaign that is unknown or still runs, by its verdict for one that left no report.
+
+    Raises redis errors.
+    """
     if not store.is_finished(campaign):
         if campaign in store.campaigns():
             fail(f"{campaign} still runs: `shakeout watch {campaign}` waits for its end", EXIT_USAGE)
@@ -86,10 +92,12 @@ def _must_be_there(store: Store, campaign: str) -> None:
     if store.client.exists(names.results(campaign)):
         missing = why_no_report(store, campaign)
         if missing:
-            fail(f"{campaign} has no report: {missing}", EXIT_USAGE)
+            ended = summary_of(store, campaign).state.ended or f.Ended(verdict="internal")
+            fail(f"{campaign} has no report: {missing}", exit_code(as_told(ended, missing).verdict))
         return
+    kept = kept_for(store)
     fail(
-        f"Redis keeps results for 24 h, and {campaign} ended before: {where_kept(store, campaign)}",
+        f"Redis keeps results for {kept}, and {campaign} ended before: {where_kept(store, campaign)}",
         EXIT_USAGE,
     )
 

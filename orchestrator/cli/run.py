@@ -1,8 +1,10 @@
 """`shakeout run FILE`: the whole campaign on this machine, from an embedded fleet to the report."""
 
 import os
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
+from shlex import quote
 from typing import Annotated, NoReturn
 
 import typer
@@ -11,19 +13,23 @@ from orchestrator.campaign.load import LoadedCampaign
 from orchestrator.cli.connection import user
 from orchestrator.cli.exits import EXIT_ABORTED, EXIT_INTERNAL, EXIT_LOST, EXIT_USAGE, fail, told_code
 from orchestrator.cli.following import Follower
+from orchestrator.cli.in_time import insist_on_time
 from orchestrator.cli.incoming import Asked, asked_of, empty_folder, load
 from orchestrator.cli.interrupts import Interrupts
 from orchestrator.cli.options import Labels, MaxTime, OnInconclusive, Sets
 from orchestrator.cli.watching import Result, Screen, show_result
 from orchestrator.errors import UsageError
-from orchestrator.local import Fleet, FleetError, start_fleet, unwritable
+from orchestrator.leftovers import words
+from orchestrator.local import start_fleet
+from orchestrator.local_access import leave_access
+from orchestrator.local_processes import Fleet, FleetError, unwritable
 from orchestrator.plan import Plan, plan_of
-from orchestrator.results import ERROR, REPORT
-from orchestrator.store import Store
-from orchestrator.submit import submit
+from orchestrator.results.results import ERROR, REPORT
+from orchestrator.store.store import Store
+from orchestrator.submit.submit import submit
 from workers.contract import facts as f
-from workers.contract import names
-from workers.contract.trust import sign_fact
+from workers.contract.broker import names
+from workers.contract.signed.trust import sign_fact
 
 LOST_AFTER_S = 30.0
 """Valkey is started again when it dies; if it still does not answer after this, the run is lost."""
@@ -59,10 +65,11 @@ def run(
     asked = asked_of(loaded, labels=label or (), max_time=max_time)
     plan = plan_of(loaded.campaign, seed=asked.seed)
     folder = empty_folder(out if out is not None else Path("runs") / asked.id)
+    insist_on_time(loaded.campaign, plan, folder=folder)
     count = workers or max(2, os.cpu_count() or 1)
-    screen = Screen(json_=json_)
+    screen = Screen(json_=json_, called=(asked.id, quote(str(folder))))
     screen.say(f"campaign {asked.id}, seed {asked.seed}, {count} workers, results in {folder}")
-    interrupts = Interrupts()
+    interrupts = Interrupts(starting=False)
     interrupts.install()
     try:
         fleet = start_fleet(
@@ -73,8 +80,8 @@ def run(
             allow=tuple(allow_target or ()),
             seed=asked.seed,
             user_code=loaded.path.parent,
+            check=interrupts.check,
         )
-        interrupts.starting = False
     except (FleetError, OSError, KeyboardInterrupt) as error:
         _not_started(error, folder, interrupts)
     try:
@@ -115,6 +122,7 @@ def _conduct(
     """Submit, follow to the end, take the fleet down; None where contact was lost or a second signal came."""
     try:
         store = Store(fleet.broker)
+        leave_access(fleet, asked.id)
         submit(
             loaded,
             store=store,
@@ -135,13 +143,15 @@ def _conduct(
             screen.warn(f"lost contact with Valkey: {end.lost}")
         ended = None if end.fact is None else _written(end.fact, store, asked.id, fleet.work.parent)
     except BaseException:
-        fleet.kill()
+        _warn_of(fleet.kill(), screen)
         raise
-    if interrupts.count > 1 or ended is None:
-        fleet.kill()
-    else:
-        fleet.stop()
+    _warn_of(fleet.kill() if interrupts.count > 1 or ended is None else fleet.stop(), screen)
     return ended
+
+
+def _warn_of(left: Iterable[Path], screen: Screen) -> None:
+    for ledger in left:
+        screen.warn(words(ledger))
 
 
 def _tend(fleet: Fleet, store: Store, id_: str, interrupts: Interrupts, screen: Screen) -> f.Ended | None:

@@ -7,15 +7,23 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from orchestrator.cli.connection import Broker, open_store, reaching, signing_keys
+from orchestrator.cli.connection import Broker, reaching, signing_keys
+from orchestrator.cli.here import reached
 from orchestrator.cli.tables import console, moment, say, show_json, show_table, span
 from orchestrator.cli.watching import COLOURS, SO_FAR, picture
 from orchestrator.cli.which import which
-from orchestrator.coordinator_cards import CoordinatorCard
-from orchestrator.overview.pictures import CampaignLine, CampaignPicture, FleetPicture, HaltLine
+from orchestrator.coordinator.cards import CoordinatorCard, kept_for
+from orchestrator.overview.pictures import (
+    CampaignLine,
+    CampaignPicture,
+    FleetPicture,
+    HaltLine,
+    RunbookLine,
+)
 from orchestrator.overview.read import campaign_picture, fleet_picture, read_live, whereabouts
+from orchestrator.results.results import REPORT
 from orchestrator.slo.words import count, percent, seconds
-from orchestrator.store import Store
+from orchestrator.store.store import Store
 
 PICTURE_WIDTH = 100
 """Characters that bars need beside names and numbers; on less they would cut the names."""
@@ -25,16 +33,17 @@ MOST_LISTED = 20
 
 def status(
     id_: Annotated[
-        str | None, typer.Argument(metavar="[ID]", help="A campaign's id; without it the whole fleet.")
+        str | None,
+        typer.Argument(metavar="[ID|DIR]", help="A campaign's id, or a run's folder; without it the fleet."),
     ] = None,
     json_: Annotated[bool, typer.Option("--json", help="Print it as JSON, for scripts.")] = False,
     broker: Broker = "",
 ) -> None:
     """Say who leads, what runs and what is free; or, with an ID, how that campaign stands."""
-    store = open_store(broker)
-    with reaching(broker):
-        if id_ is not None:
-            _campaign(store, which(store, id_, command="status"), as_json=json_)
+    store, campaign, here = reached(id_, broker)
+    with reaching(here.broker if here is not None else broker):
+        if campaign is not None:
+            _campaign(store, which(store, campaign, command="status"), as_json=json_)
             return
         shown = fleet_picture(store, keys=signing_keys())
     if json_:
@@ -47,6 +56,8 @@ def _show_fleet(to: Console, shown: FleetPicture) -> None:
     say(to, f"coordinator: {_leader(shown)}", "" if shown.coordinators.epoch else "yellow")
     if shown.halted is not None:
         say(to, f"halted: {halted_words(shown.halted, shown.at_s)}; `shakeout resume` ends it", "red")
+    if shown.broker_trouble:
+        say(to, f"Redis: {shown.broker_trouble}", "red")
     say(to, f"workers: {_workers(shown)}", "" if shown.slots else "yellow")
     for one in shown.workers:
         for trouble in one.troubles:
@@ -83,7 +94,8 @@ def _named(card: CoordinatorCard) -> str:
 
 def halted_words(halt: HaltLine, now_s: float) -> str:
     """By whom, since when, and why; and whether our own keys vouch for it."""
-    words = f"by {halt.by} {span(now_s - halt.at_s)} ago" + (f": {halt.why}" if halt.why else "")
+    key = f" (key {halt.key})" if halt.key else ""
+    words = f"by {halt.by}{key} {span(now_s - halt.at_s)} ago" + (f": {halt.why}" if halt.why else "")
     return words + (f" ({halt.doubt})" if halt.doubt else "")
 
 
@@ -126,7 +138,7 @@ def _campaign(store: Store, id_: str, *, as_json: bool) -> None:
     to = console()
     say(to, _heading(shown), f"bold {COLOURS.get(shown.campaign.verdict, '')}".strip())
     if where == "expired":
-        say(to, "Redis kept its journal and results for 24 h and has forgotten them")
+        say(to, f"Redis kept its journal and results for {kept_for(store)} and has forgotten them")
     _show_origin(to, shown)
     for reason in shown.reasons:
         say(to, f"  {reason}")
@@ -158,7 +170,10 @@ def _show_origin(to: Console, shown: CampaignPicture) -> None:
     if one.ended_s:
         say(to, f"ended {moment(one.ended_s)} UTC")
     if one.aborted_by:
-        say(to, f"aborted by {one.aborted_by}", "red")
+        key = f" (key {one.aborted_key})" if one.aborted_key else ""
+        say(to, f"aborted by {one.aborted_by}{key}", "red")
+    if one.approved_by:
+        say(to, f"approved by {', '.join(one.approved_by)}")
     if one.note and not shown.waits:
         say(to, f"{one.state}: {one.note}")
 
@@ -199,6 +214,7 @@ def _show_rest(to: Console, shown: CampaignPicture) -> None:
     lost = [f"{one.attempt} on {one.worker}: {one.why}" for one in shown.attempts_lost]
     _listed(to, f"{count(len(lost), 'attempt')} of {shown.attempts:,} lost", lost)
     _listed(to, "refused", [f"{one.by}: {one.text}" for one in shown.refusals])
+    _listed(to, "runbook", [_step(one) for one in shown.runbook])
     _listed(to, "notes", [f"{moment(one.at_s)} UTC {one.by}: {one.text}" for one in shown.notes])
     if shown.campaign.state == "over":
         _show_results(to, shown)
@@ -206,7 +222,18 @@ def _show_rest(to: Console, shown: CampaignPicture) -> None:
         say(to, f"Flower: {shown.flower}")
 
 
+def _step(one: RunbookLine) -> str:
+    """A step as a person ticks it off."""
+    who = f" ({one.role})" if one.role else ""
+    done = f", done {moment(one.done_s)} UTC by {one.by}" if one.done_s else ""
+    words = ": ".join(filter(None, (one.text, f"$ {one.command}" if one.command else "")))
+    return f"[{'x' if one.done_s else ' '}] {one.step}{who}: {words}{done}"
+
+
 def _show_results(to: Console, shown: CampaignPicture) -> None:
+    if shown.results and REPORT not in shown.results:  # refused, or given up: its reasons say why
+        say(to, "it has no report")
+        return
     if shown.results:
         words = f"results: in Redis for {span(shown.kept_s)} more: `shakeout report {shown.campaign.id}`"
         say(to, words)

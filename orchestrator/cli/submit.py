@@ -1,33 +1,39 @@
 """`shakeout submit FILE`: a campaign for a fleet, and with `--wait` its end and its results."""
 
 import json
+import time
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from orchestrator.campaign.load import LoadedCampaign
+from orchestrator.cli.confirming import CONFIRMED_WITHIN_S
 from orchestrator.cli.connection import Broker, keys_for, open_store, reaching, user
 from orchestrator.cli.ended import Wanted
 from orchestrator.cli.exits import EXIT_LOST, EXIT_USAGE, fail
-from orchestrator.cli.following import insist
+from orchestrator.cli.following import POLL_S, insist
 from orchestrator.cli.incoming import Asked, asked_of, empty_folder, load
 from orchestrator.cli.interrupts import Interrupts
 from orchestrator.cli.options import Labels, MaxTime, OnInconclusive, Sets
 from orchestrator.cli.watch import follow_to_end
 from orchestrator.cli.watching import Screen
-from orchestrator.coordinator_cards import coordinators
+from orchestrator.coordinator.cards import coordinators
 from orchestrator.errors import ShakeoutError
-from orchestrator.overview.read import read_halt
+from orchestrator.overview.read import read_halt, read_live
+from orchestrator.placement.ceilings import Ground, refusal
 from orchestrator.plan import plan_of
-from orchestrator.results import samples_unreached
-from orchestrator.store import AWAY, Store
-from orchestrator.submit import submit as send
+from orchestrator.results.results import samples_unreached
+from orchestrator.store.store import AWAY, Store
+from orchestrator.submit.submit import submit as send
+from workers.contract import facts as f
+from workers.contract.broker.trouble import explain
 from workers.contract.errors import ShakeoutWorkerError
-from workers.contract.halts import Press
-from workers.contract.signing import Keys
-from workers.contract.trouble import explain
+from workers.contract.signed.halts import Press
+from workers.contract.signed.signing import Keys
 
+TURN_WITHIN_S = 3.0
+"""A leader shows each campaign twice a second; one that is busy is not waited for."""
 SENT_WITHIN_S = 15.0
 """Saying the same submission again is harmless; a failover takes less."""
 
@@ -63,14 +69,17 @@ def submit(
     with reaching(broker):
         try:
             _look_first(store, keys, screen)
-            _refuse_lost_samples(store, loaded, asked)
+            _refuse_what_leader_would(store, loaded, asked)
             folder = empty_folder(out) if out is not None else None
             _send(loaded, asked, store=store, keys=keys, broker=broker)
             interrupts.starting = False
         except KeyboardInterrupt:
             fail(f"{interrupts.name}: {asked.id} was not submitted, or not known to be", interrupts.exit_code)
         print(json.dumps({"campaign": asked.id}) if json_ else asked.id, flush=True)
+        if loaded.campaign.gameday is not None:
+            _hear_of_game_day(store, asked.id)
         if not wait:
+            _tell_turn(store, asked.id, screen)
             screen.warn(
                 f"follow it with `shakeout watch {asked.id}`, stop it with `shakeout abort {asked.id}`"
             )
@@ -96,13 +105,47 @@ def _look_first(store: Store, keys: Keys, screen: Screen) -> None:
         screen.warn("warning: no worker is alive; the campaign waits for some, up to its place_within")
 
 
-def _refuse_lost_samples(store: Store, loaded: LoadedCampaign, asked: Asked) -> None:
-    """Exit where the leader keeps results in a folder that workers do not reach. Raises redis errors."""
+def _refuse_what_leader_would(store: Store, loaded: LoadedCampaign, asked: Asked) -> None:
+    """Exit where the leader keeps results in a folder that workers do not reach, or its operator forbids it.
+
+    Raises redis errors.
+    """
     leader = coordinators(store, store.now_s()).leader
     if leader is not None:
-        why = samples_unreached(plan_of(loaded.campaign, seed=asked.seed), leader.runs)
+        campaign = loaded.campaign
+        plan = plan_of(campaign, seed=asked.seed)
+        why = samples_unreached(plan, leader.runs)
+        why = why or refusal(campaign, plan, Ground(limits=leader.target_limits))
         if why:
             fail(why, EXIT_USAGE)
+
+
+def _hear_of_game_day(store: Store, id_: str) -> None:
+    """Exit where the leader refuses it: off its window, in a blackout, or while the last one still goes.
+
+    Nobody is waited for while nobody leads. Raises redis errors.
+    """
+    until = time.monotonic() + CONFIRMED_WITHIN_S
+    while store.is_led() and time.monotonic() < until:
+        facts = [entry.fact for entry in store.journal(id_)]
+        refused = next((one for one in facts if isinstance(one, f.Refused)), None)
+        if refused is not None and refused.what == "submission":
+            fail(f"{id_} is refused: {refused.why}", EXIT_USAGE)
+        if any(isinstance(one, f.Accepted) for one in facts):
+            return
+        time.sleep(POLL_S)
+
+
+def _tell_turn(store: Store, id_: str, screen: Screen) -> None:
+    """Where other campaigns live: what this one waits for, once its leader says. Raises redis errors."""
+    until = time.monotonic() + TURN_WITHIN_S
+    while store.is_led() and len(store.campaigns()) > 1 and time.monotonic() < until:
+        view = read_live(store, id_)
+        if view is not None:
+            for why in view.waits:  # on stderr: stdout holds the id alone
+                screen.warn(f"it {why}")
+            return
+        time.sleep(POLL_S)
 
 
 def _send(loaded: LoadedCampaign, asked: Asked, *, store: Store, keys: Keys, broker: str) -> None:

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from orchestrator.cli.plain import plain
+from orchestrator.cli.plain import plain, plain_json
 
 LAST_COLUMN = 24
 """Characters that the last column, which may be broken into lines, needs at least."""
@@ -60,14 +60,17 @@ def say(to: Console, line: str, style: str = "") -> None:
 
 def show_json(told: Any) -> None:
     """What a script reads."""
-    print(msgspec.json.format(msgspec.json.encode(told), indent=2).decode())
+    print(plain_json(msgspec.json.format(msgspec.json.encode(told), indent=2).decode()))
 
 
 def moment(common_s: float | None) -> str:
     """A moment in UTC, as ids of campaigns and reports have it; "" for none."""
     if not common_s:
         return ""
-    return datetime.fromtimestamp(common_s, UTC).strftime("%Y-%m-%d %H:%M:%S")
+    try:
+        return datetime.fromtimestamp(common_s, UTC).strftime("%Y-%m-%d %H:%M:%S")
+    except (OverflowError, ValueError, OSError):  # whoever can write to Redis can say anything
+        return f"{common_s:g} s since 1970"
 
 
 def span(length_s: float) -> str:

@@ -10,8 +10,8 @@ import typer
 
 from orchestrator.campaign.golden import check_golden
 from orchestrator.campaign.load import load_campaign
-from orchestrator.data_checks import check_data
 from orchestrator.errors import CampaignFileError, Problem
+from orchestrator.submit.data_checks import check_data
 
 # DESIGN.md section 6: usage or campaign file error.
 EXIT_USAGE = 2

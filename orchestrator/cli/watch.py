@@ -12,9 +12,10 @@ from orchestrator.cli.interrupts import Interrupts
 from orchestrator.cli.options import OnInconclusive
 from orchestrator.cli.watching import Screen
 from orchestrator.cli.which import which
-from orchestrator.store import Store
-from workers.contract import names
-from workers.contract.broker import masked
+from orchestrator.coordinator.cards import kept_for
+from orchestrator.store.store import Store
+from workers.contract.broker import names
+from workers.contract.broker.connection import masked
 
 REACHED_WITHIN_S = 10.0
 
@@ -36,7 +37,8 @@ def watch(
         try:
             campaign = which(store, id_, command="watch")
             if not store.client.exists(names.journal(campaign)):
-                fail(f"{campaign} ended more than 24 h ago; {where_kept(store, campaign)}", EXIT_USAGE)
+                ago = kept_for(store)
+                fail(f"{campaign} ended more than {ago} ago; {where_kept(store, campaign)}", EXIT_USAGE)
             interrupts.starting = False
         except KeyboardInterrupt:
             raise typer.Exit(interrupts.exit_code) from None

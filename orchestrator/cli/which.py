@@ -4,8 +4,9 @@ from difflib import get_close_matches
 from typing import Final
 
 from orchestrator.cli.exits import EXIT_USAGE, fail
-from orchestrator.store import Store
-from workers.contract import names
+from orchestrator.store.store import Store
+from workers.contract.broker import names
+from workers.contract.decoding import texts
 
 MOST_LISTED: Final = 12
 MOST_COMPARED: Final = 1000
@@ -32,7 +33,7 @@ def which(store: Store, id_: str | None, *, command: str) -> str:
 
 def unknown(store: Store, id_: str) -> str:
     """That no such campaign is known, and the nearest that is."""
-    ended = [one.decode() for one in store.client.zrevrange(names.FINISHED, 0, MOST_COMPARED - 1)]
+    ended = texts(store.client.zrevrange(names.FINISHED, 0, MOST_COMPARED - 1))
     known = [*reversed(store.campaigns()), *ended]
     near = [one for one in known if one.startswith(id_)] or get_close_matches(id_, known, n=3, cutoff=0.5)
     hint = f"; did you mean {' or '.join(near[:3])}?" if near else "; `shakeout list` shows those that are"

@@ -12,6 +12,7 @@ from orchestrator.overview.roster import Worker
 from orchestrator.slo.words import seconds
 from workers.contract.calibration import Calibration
 from workers.contract.facts import Gpu
+from workers.contract.proxies import ProxyShown
 
 COLOURS = {"gone": "red", "halted": "red", "draining": "yellow"}
 _GIB = 2**30
@@ -48,8 +49,14 @@ def _row(one: Worker) -> tuple[str, ...]:
         gpus_words(one.gpus),
         clock_words(one.clock_offset_s, one.clock_uncertainty_s),
         calibration_words(one.calibration),
-        "; ".join(one.troubles),
+        "; ".join((*one.troubles, *map(proxy_words, one.proxies))),
     )
+
+
+def proxy_words(proxy: ProxyShown) -> str:
+    """Where a proxy leads, for whom, or why it does not stand: `proxy 9000 to store:6379`."""
+    found = f"proxy {proxy.port} to {proxy.upstream}"
+    return f"{found} does not stand: {proxy.why}" if proxy.why else found
 
 
 def gpus_words(gpus: tuple[Gpu, ...]) -> str:

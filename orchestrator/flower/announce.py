@@ -5,9 +5,9 @@ from collections.abc import Callable
 
 import redis
 
-from workers.contract import names
-from workers.contract.broker import client
-from workers.contract.trouble import explain
+from workers.contract.broker import names
+from workers.contract.broker.connection import client
+from workers.contract.broker.trouble import explain
 
 EVERY_S = 10.0
 STANDS_S = 30

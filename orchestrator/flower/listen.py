@@ -14,7 +14,7 @@ from celery import Celery
 from celery.events import EventReceiver
 from flower.events import EventsState  # type: ignore[import-untyped]
 
-from workers.contract.trouble import explain
+from workers.contract.broker.trouble import explain
 
 AGAIN_AFTER_S = 1.0
 

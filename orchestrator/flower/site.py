@@ -22,8 +22,8 @@ from tornado.ioloop import IOLoop
 from orchestrator.errors import UsageError
 from orchestrator.flower.listen import Listener
 from orchestrator.flower.refresh import Refresh
-from workers.contract import names
-from workers.contract.broker import celery_settings
+from workers.contract.broker import names
+from workers.contract.broker.connection import celery_settings
 
 CONFIG = "flowerconfig.py"
 ENVIRONMENT = "FLOWER_"

@@ -3,14 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from orchestrator.coordinator_cards import Coordinators
-from orchestrator.live_view import LiveActivity, LiveView
+from orchestrator.coordinator.cards import Coordinators
+from orchestrator.live.view import LiveActivity, LiveView
 from orchestrator.overview.roster import Worker
 from orchestrator.overview.summary import LostAttempt, Stage, Summary
 from workers.contract import facts as f
-from workers.contract import names
-from workers.contract.halts import Halts
-from workers.contract.signing import Keys
+from workers.contract.broker import names
+from workers.contract.signed.halts import Halts
+from workers.contract.signed.signing import Keys
 
 WITHOUT_ENGINE = ("chaos", "telemetry")
 """Kinds of activity that hold no slot."""
@@ -22,11 +22,11 @@ NEWS_WITHIN_S = names.LEADER_LEASE_S + 2.0
 class CampaignLine:
     """One campaign in a line; the field names are keys of `list --json` and `status --json`.
 
-    `state`: submitted, placing, running, stopping, writing, over; `verdict`: "" until it ended, and
-    "unknown" where its journal has expired. Moments are seconds since 1970 of the common clock; `took_s`: so
-    far, while it lives. `phase` to `failed`: of a live one, None where there is nothing to tell.
-    `share`: of its phase. `rate_per_s`, `p99_s`: of the last 10 s; p99 of its slowest activity. `note`: what
-    it waits for.
+    `state`: submitted, queued, waiting (for a person), placing, running, stopping, writing, over; `verdict`:
+    "" until it ended, and "unknown" where its journal has expired. Moments are seconds since 1970 of the
+    common clock; `took_s`: so far, while it lives. `phase` to `failed`: of a live one, None where there is
+    nothing to tell. `share`: of its phase. `rate_per_s`, `p99_s`: of the last 10 s; p99 of its slowest
+    activity. `note`: what it waits for. `approved_by`: who let its phases begin.
     """
 
     id: str
@@ -39,6 +39,8 @@ class CampaignLine:
     submitted_by: str = ""
     key: str = ""
     aborted_by: str = ""
+    aborted_key: str = ""
+    approved_by: tuple[str, ...] = ()
     labels: Mapping[str, str]
     phase: str = ""
     phase_number: int | None = None
@@ -72,6 +74,18 @@ class Remark:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RunbookLine:
+    """A step of a game day's runbook; `done_s` and `by`: when somebody did it, 0 and "" where nobody has."""
+
+    step: str
+    text: str
+    command: str
+    role: str
+    done_s: float = 0.0
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CampaignPicture:
     """All that `status ID` says; the field names are the keys of its `--json`.
 
@@ -92,16 +106,21 @@ class CampaignPicture:
     kept_s: float
     place: str
     flower: str
+    runbook: tuple[RunbookLine, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HaltLine:
-    """The red button is pressed. `doubt`: why our own keys do not vouch for it, "" where they do."""
+    """The red button is pressed; by whom, and with which key.
+
+    `doubt`: why our own keys do not vouch for it, "" where they do.
+    """
 
     by: str
     why: str
     at_s: float
     doubt: str = ""
+    key: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,6 +135,7 @@ class FleetPicture:
     slots_free: int
     flower: str
     campaigns: tuple[CampaignLine, ...]
+    broker_trouble: str = ""
 
 
 def line_of(
@@ -138,6 +158,8 @@ def line_of(
         submitted_by=summary.submitted_by,
         key=summary.key,
         aborted_by=summary.aborted_by,
+        aborted_key=summary.aborted_key,
+        approved_by=summary.approved_by,
         labels=dict(summary.labels),
         phase=summary.state.current_phase() or "",
         note=_note(summary),
@@ -156,7 +178,12 @@ def with_view(line: CampaignLine, view: LiveView) -> CampaignLine:
     loads = [one for one in view.activities if one.kind not in WITHOUT_ENGINE]
     slowest = [one.p99_s for one in loads if one.p99_s is not None]
     note = line.note or "; ".join(view.waits)
-    line = replace(line, phase_number=view.phase_number, phases=view.phases, note=note)
+    stage: Stage = line.state
+    if view.waits and line.state == "submitted":
+        stage = "waiting" if any("waits for the approval" in one for one in view.waits) else "queued"
+    elif view.waits and line.state == "running" and not line.phase:
+        stage = "waiting"
+    line = replace(line, state=stage, phase_number=view.phase_number, phases=view.phases, note=note)
     if not loads or view.phase != line.phase:
         return line
     return replace(
@@ -177,7 +204,7 @@ def halt_line(found: Mapping[bytes, bytes], *, keys: Keys, now_s: float) -> Halt
     why = sure.read(found, now_s=now_s)
     press = sure.halted()
     if press is not None:
-        return HaltLine(by=press.by, why=press.why, at_s=press.at_s)
+        return HaltLine(by=press.by, why=press.why, at_s=press.at_s, key=press.key)
     doubts.read(found, now_s=now_s)
     press = doubts.halted()
     if press is None:

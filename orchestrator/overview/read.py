@@ -8,8 +8,14 @@ from typing import Any, Literal
 
 import msgspec
 
-from orchestrator.coordinator_cards import Coordinators, coordinators
-from orchestrator.live_view import LiveView, decode_live
+from orchestrator.campaign.load import load_campaign_text
+from orchestrator.campaign.models import Campaign
+from orchestrator.coordinator.cards import Coordinators, coordinators, results_kept_s
+from orchestrator.errors import ShakeoutError
+from orchestrator.gameday.hidden import hidden_keys
+from orchestrator.gameday.roles import step_names
+from orchestrator.live.view import LiveView, decode_live
+from orchestrator.overview.broker_state import broker_trouble
 from orchestrator.overview.pictures import (
     WITHOUT_ENGINE,
     CampaignLine,
@@ -18,19 +24,24 @@ from orchestrator.overview.pictures import (
     HaltLine,
     PhaseLine,
     Remark,
+    RunbookLine,
     halt_line,
     line_of,
     refusal,
 )
 from orchestrator.overview.roster import Worker, roster
 from orchestrator.overview.summary import Summary, summarise
-from orchestrator.store import Store
+from orchestrator.results.retention import Pruned, decode_pruned
+from orchestrator.store.store import Store
 from workers.contract import facts as f
-from workers.contract import names
-from workers.contract.signing import Keys
+from workers.contract.broker import names
+from workers.contract.decoding import texts
+from workers.contract.signed.signing import Keys
 
 PAGE = 2_000
 """Journal entries a call: 400 KB, well within a call's second."""
+EARLY = 20
+"""Facts among which a submission is looked for: workers may speak before a lost journal is put back."""
 Whereabouts = Literal["live", "finished", "expired", "unknown"]
 
 
@@ -50,9 +61,9 @@ def whereabouts(store: Store, id_: str) -> Whereabouts:
 
 def known_ids(store: Store) -> tuple[str, ...]:
     """Ids of live campaigns, then of ended ones that Redis still knows, the newest first."""
-    since_s = store.now_s() - names.RESULTS_KEPT_S
+    since_s = store.now_s() - results_kept_s(store)
     ended = store.client.zrevrangebyscore(names.FINISHED, "+inf", since_s)
-    return (*reversed(store.campaigns()), *(id_.decode() for id_ in ended))
+    return (*reversed(store.campaigns()), *texts(ended))
 
 
 def read_facts(store: Store, id_: str) -> Iterator[tuple[float, f.Fact | None]]:
@@ -106,6 +117,7 @@ def fleet_picture(store: Store, *, keys: Keys) -> FleetPicture:
         slots_free=sum(one.free for one in crew),
         flower=store.flower(),
         campaigns=tuple(lines),
+        broker_trouble=broker_trouble(store.client.info()),
     )
 
 
@@ -116,6 +128,8 @@ def campaign_picture(store: Store, id_: str, *, finished: bool) -> CampaignPictu
     leader = coordinators(store, now_s).leader
     state = summary.state
     results = names.results(id_)
+    campaign = _campaign(summary)
+    hidden = frozenset[str]() if finished or campaign is None else _hidden(campaign, summary)
     return CampaignPicture(
         campaign=line,
         reasons=state.ended.reasons if state.ended is not None else (),
@@ -132,15 +146,50 @@ def campaign_picture(store: Store, id_: str, *, finished: bool) -> CampaignPictu
         ),
         activities=view.activities if view is not None and not finished else (),
         attempts=summary.placed,
-        attempts_lost=summary.lost,
-        waits=summary.waits,
-        notes=tuple(Remark(at_s=note.at_s, by=note.by, text=note.text) for note in summary.notes),
+        attempts_lost=tuple(one for one in summary.lost if _shown(one.attempt, hidden)),
+        waits={attempt: why for attempt, why in summary.waits.items() if _shown(attempt, hidden)},
+        notes=tuple(Remark(at_s=note.at_s, by=note.by, text=_remark(note)) for note in summary.notes),
         refusals=tuple(refusal(one) for one in state.refusals),
-        results=tuple(sorted(name.decode() for name in store.client.hkeys(results))),
+        results=tuple(sorted(texts(store.client.hkeys(results)))),
         kept_s=max(0.0, store.client.pttl(results) / 1000),
         place=f"{leader.runs.rstrip('/')}/{id_}" if leader is not None else "",
         flower=store.flower(),
+        runbook=tuple(_runbook(campaign, summary)) if campaign is not None else (),
     )
+
+
+def _campaign(summary: Summary) -> Campaign | None:
+    """The campaign as it was submitted; None of one that this version cannot read."""
+    said = summary.state.submitted
+    with suppress(ShakeoutError):
+        if said is not None:
+            return load_campaign_text(said.text, base=None, sets=said.sets).campaign
+    return None
+
+
+def _remark(note: f.Noted | f.Observed) -> str:
+    return f"saw: {note.text}" if isinstance(note, f.Observed) else note.text
+
+
+def _hidden(campaign: Campaign, summary: Summary) -> frozenset[str]:
+    """Keys of activities that a campaign hides and nobody has revealed."""
+    told = {one.activity for one in summary.state.revealed}
+    return frozenset(key for key, name in hidden_keys(campaign).items() if name not in told)
+
+
+def _runbook(campaign: Campaign, summary: Summary) -> Iterator[RunbookLine]:
+    """Each step with who did it first."""
+    day = campaign.gameday
+    for name, step in zip(step_names(day), day.runbook if day is not None else (), strict=True):
+        done = next((one for one in summary.state.steps if one.step == name), None)
+        yield RunbookLine(
+            step=name, text=step.text, command=step.command, role=step.by or "",
+            done_s=done.at_s if done is not None else 0.0, by=done.by if done is not None else "",
+        )  # fmt: skip
+
+
+def _shown(attempt: str, hidden: frozenset[str]) -> bool:
+    return attempt.rsplit(":", 2)[0] not in hidden
 
 
 def read_live(store: Store, id_: str) -> LiveView | None:
@@ -148,6 +197,14 @@ def read_live(store: Store, id_: str) -> LiveView | None:
     body = store.client.get(names.live(id_))
     with suppress(msgspec.DecodeError):
         return decode_live(body) if body is not None else None
+    return None
+
+
+def read_pruned(store: Store) -> Pruned | None:
+    """What the leader's last look for old runs came to; None where there was none."""
+    body = store.client.get(names.PRUNED)
+    with suppress(msgspec.DecodeError):
+        return decode_pruned(body) if body is not None else None
     return None
 
 
@@ -188,14 +245,14 @@ def _line(
 
 
 def _submissions(store: Store, ids: Iterable[str]) -> Iterator[tuple[str, f.Submitted | None]]:
-    """Each campaign's first fact; None where its journal is gone or cannot be read."""
+    """Each campaign's submission; None where its journal is gone or cannot be read."""
     listed = list(ids)
     pipe = store.client.pipeline(transaction=False)
     for id_ in listed:
-        pipe.xrange(names.journal(id_), count=1)
+        pipe.xrange(names.journal(id_), count=EARLY)
     for id_, entries in zip(listed, pipe.execute(), strict=True):
-        first = _read(entries[0][1]) if entries else None
-        yield id_, first if isinstance(first, f.Submitted) else None
+        facts = (_read(fields) for _, fields in entries)
+        yield id_, next((fact for fact in facts if isinstance(fact, f.Submitted)), None)
 
 
 def _read(fields: Mapping[bytes, Any]) -> f.Fact | None:

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from orchestrator.checkup.card import troubles
-from orchestrator.coordinator_cards import CoordinatorCard
+from orchestrator.coordinator.cards import CoordinatorCard
+from workers.contract.broker.names import CARD_S
 from workers.contract.calibration import Calibration
 from workers.contract.facts import Gpu, WorkerCard
-from workers.contract.names import CARD_S
+from workers.contract.proxies import ProxyShown
 
 SHOWN_FOR_S = 600.0
 """A worker that has gone without a word is shown for so long."""
@@ -20,7 +21,7 @@ class Worker:
 
     `state`: alive, draining, halted, or gone (silent for `silent_s`). `used`: slots that hold a shard.
     `troubles`: why it would get no work, or what is not as it should be. `calibration`: what one engine can
-    do there, where `doctor --calibrate` measured it.
+    do there, where `doctor --calibrate` measured it. `proxies`: those that stand there, or should.
     """
 
     worker: str
@@ -43,6 +44,7 @@ class Worker:
     silent_s: float
     troubles: tuple[str, ...]
     calibration: Calibration | None = None
+    proxies: tuple[ProxyShown, ...] = ()
 
     @property
     def free(self) -> int:
@@ -102,4 +104,5 @@ def _worker(
         silent_s=silent_s if state == "gone" else 0.0,
         troubles=tuple(one.what for one in found) if state != "gone" else (),
         calibration=card.calibration,
+        proxies=card.proxies,
     )

@@ -8,12 +8,13 @@ from typing import Literal
 from orchestrator.facts import State, fold
 from workers.contract import facts as f
 
-Stage = Literal["submitted", "placing", "running", "stopping", "writing", "over"]
+Stage = Literal["submitted", "queued", "waiting", "placing", "running", "stopping", "writing", "over"]
 ENDED_WELL = ("done", "stopped")
 """Outcomes of an attempt that nobody needs to be told of."""
 _SAID_OF_ALL = (
     f.Submitted, f.AbortAsked, f.Noted, f.Accepted, f.Refused, f.TaskRefused, f.PhaseOpened, f.PhaseSkipped,
-    f.PhaseStarted, f.PhaseEnded, f.Aborting, f.Ended,
+    f.PhaseStarted, f.FaultsWithheld, f.PhaseEnded, f.Aborting, f.Ended, f.Observed, f.StepDone, f.Revealed,
+    f.Posed, f.ApprovalAsked, f.GateReached, f.Approved, f.Denied,
 )  # fmt: skip
 """Facts of the campaign as a whole; those of its attempts are counted, which 10,000 shards need."""
 
@@ -33,7 +34,8 @@ class Summary:
     """What the journal says. `state` is folded without attempts.
 
     `working`: attempt -> (activity, worker) of those that may be at work. `waits`: what attempts wait for.
-    `notes`: those that the leader has not refused. `unread`: entries that this version cannot read.
+    `notes`: remarks, and what people saw, that the leader has not refused. `unread`: entries that this
+    version cannot read.
     """
 
     id: str
@@ -42,7 +44,8 @@ class Summary:
     working: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     waits: Mapping[str, str] = field(default_factory=dict)
     lost: tuple[LostAttempt, ...] = ()
-    notes: tuple[f.Noted, ...] = ()
+    notes: tuple[f.Noted | f.Observed, ...] = ()
+    approvals: Mapping[str, f.Approved] = field(default_factory=dict)
     unread: int = 0
 
     @property
@@ -52,7 +55,12 @@ class Summary:
 
     @property
     def key(self) -> str:
-        """The key that the submission was signed with; "" where the fleet has none, or nobody looked yet."""
+        """The key that the submission was signed with; "" where the fleet has none, or nobody looked yet.
+
+        Of a scheduled one the key of its schedule.
+        """
+        if self.state.submitted is not None and self.state.submitted.schedule_key:
+            return self.state.submitted.schedule_key
         return self.state.accepted.key if self.state.accepted is not None else ""
 
     @property
@@ -60,6 +68,17 @@ class Summary:
         """The person who stopped it, "" where none did."""
         aborting = self.state.aborting
         return aborting.by if aborting is not None and aborting.verdict == "aborted" else ""
+
+    @property
+    def aborted_key(self) -> str:
+        """The key of the word that stopped it, as `key`."""
+        aborting = self.state.aborting
+        return aborting.key if aborting is not None and aborting.verdict == "aborted" else ""
+
+    @property
+    def approved_by(self) -> tuple[str, ...]:
+        """Who approved which phase of it: `ada: faults`; those that the leader refused are left out."""
+        return tuple(f"{one.by}: {phase}" for phase, one in self.approvals.items())
 
     @property
     def labels(self) -> Mapping[str, str]:
@@ -106,7 +125,8 @@ def summarise(id_: str, entries: Iterable[tuple[float, f.Fact | None]]) -> Summa
     working: dict[str, tuple[str, str]] = {}
     waits: dict[str, str] = {}
     lost: list[LostAttempt] = []
-    notes: dict[tuple[str, float], f.Noted] = {}
+    notes: dict[tuple[str, float], f.Noted | f.Observed] = {}
+    approvals: dict[tuple[str, float], f.Approved] = {}
     unread = 0
     for came_s, fact in entries:
         match fact:
@@ -127,10 +147,14 @@ def summarise(id_: str, entries: Iterable[tuple[float, f.Fact | None]]) -> Summa
                     lost.append(LostAttempt(fact.attempt, first[1], why, fact.at_s))
             case _ if isinstance(fact, _SAID_OF_ALL):
                 state = fold(state, fact)
-                if isinstance(fact, f.Noted):
+                if isinstance(fact, f.Noted | f.Observed):
                     notes[fact.by, came_s] = fact
+                elif isinstance(fact, f.Approved):
+                    approvals[fact.by, came_s] = fact
                 elif isinstance(fact, f.Refused) and fact.what == "note":
                     notes.pop((fact.by, fact.at_s), None)  # a refusal names the moment of what it refuses
+                elif isinstance(fact, f.Refused) and fact.what == "approval":
+                    approvals.pop((fact.by, fact.at_s), None)
             case _:
                 pass
     return Summary(
@@ -141,5 +165,6 @@ def summarise(id_: str, entries: Iterable[tuple[float, f.Fact | None]]) -> Summa
         waits=waits,
         lost=tuple(lost),
         notes=tuple(notes.values()),
+        approvals={one.phase: one for one in approvals.values()},
         unread=unread,
     )

@@ -1,19 +1,20 @@
 """One activity's part of report.json: what was asked, sent, answered, how fast, and by whom."""
 
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any
 
 from orchestrator.aggregate.evidence import Measured
 from orchestrator.campaign.models import FileData
 from orchestrator.facts import Attempt
-from orchestrator.outcome import Outcome
 from orchestrator.plan import ActivityPlan
 from orchestrator.report.aliases import aliases
-from orchestrator.report.capacity import capacity
+from orchestrator.report.capacity import capacity, held_back, limited_by
 from orchestrator.report.clients import clients_section
 from orchestrator.report.quantities import judged_span_s, per_second, quantities, requests
 from orchestrator.report.requests import failed_request, slow_request
 from orchestrator.report.tables import is_apart, tables, too_many
+from orchestrator.results.outcome import Outcome
 from orchestrator.slo.validity import cautions
 from orchestrator.verdict import ActivityVerdict
 from workers.contract.snapshot import JUDGED, QUANTITIES, WARMUP, CaseResult
@@ -38,7 +39,7 @@ def activity_section(
         "target": plan.target,
         "verdict": verdict.verdict,
         "reasons": list(verdict.reasons),
-        "attempts": [_attempt(one) for one in attempts[:MOST_ATTEMPTS]],
+        "attempts": [_attempt(one) for one in _told_of(attempts)],
     }
     if plan.kind == "soak":
         said["trend"] = _trend(plan)
@@ -47,10 +48,35 @@ def activity_section(
     of_hosts = capacity(measured, attempts, outcome.fleet)
     said |= _measured(measured, plan)
     said["generator"] |= {"good_to": of_hosts.good_to, "peak": of_hosts.peak, "unit": of_hosts.unit}
-    cautioned = (*cautions(measured.evidence, outcome.campaign.validity), of_hosts.caution)
+    held = held_back(plan, said["rate_per_s"] or 0.0, outcome.ceilings.get(plan.key))
+    limits = (of_hosts.caution, held, limited_by(plan, attempts, outcome.fleet))
+    cautioned = (*cautions(measured.evidence, outcome.campaign.validity), *limits)
     named = too_many(measured, _tags(plan, outcome))
-    said["warnings"] = [*filter(None, cautioned), *named, *said["warnings"]]
+    said["warnings"] = [*filter(None, cautioned), *named, *said["warnings"], *_left_out(measured, attempts)]
     return said
+
+
+def _told_of(attempts: Sequence[Attempt]) -> Sequence[Attempt]:
+    """The attempts that are listed: where there are too many, first those that did not do all of theirs."""
+    if len(attempts) <= MOST_ATTEMPTS:
+        return attempts
+    return sorted(attempts, key=lambda one: one.exited is not None and one.exited.outcome == "done")[
+        :MOST_ATTEMPTS
+    ]
+
+
+def _left_out(measured: Measured, attempts: Sequence[Attempt]) -> Iterator[str]:
+    """What is not listed, for it is too much: the counts have it all the same."""
+    gaps = measured.account.gaps
+    if rest := gaps[MOST_GAPS:]:
+        unsent, unknown = sum(one.unsent for one in rest), sum(one.unknown for one in rest)
+        yield (
+            f"{len(rest):,} of {len(gaps):,} gaps are not listed here, with {unsent:,} unsent and "
+            f"{unknown:,} unknown arrivals"
+        )
+    if len(attempts) > MOST_ATTEMPTS:
+        short = len(attempts) - MOST_ATTEMPTS
+        yield f"{short:,} of {len(attempts):,} attempts are not listed here: journal.jsonl has them all"
 
 
 def _trend(plan: ActivityPlan) -> dict[str, str]:

@@ -10,15 +10,18 @@ from typing import Any
 
 from jsonschema import Draft202012Validator
 
-from orchestrator.outcome import Outcome
 from orchestrator.report.activity import activity_section
 from orchestrator.report.endpoints import endpoint_sections
 from orchestrator.report.faults import fault_sections
 from orchestrator.report.fleet import fleet_sections, refusal_sections
+from orchestrator.report.gameday import gameday_section
 from orchestrator.report.masking import masked_set, masked_text
 from orchestrator.report.objectives import objective_sections
 from orchestrator.report.quantities import finite
 from orchestrator.report.requests import samples_section
+from orchestrator.report.resilience import resilience_section
+from orchestrator.report.timeline import timeline_section
+from orchestrator.results.outcome import Outcome
 
 SCHEMA = 1
 VERSION = version("shakeout")
@@ -37,12 +40,21 @@ def build_report(outcome: Outcome) -> dict[str, Any]:
         "endpoints": endpoint_sections(outcome),
         "phases": _phases(outcome),
         "slos": objective_sections(outcome),
-        "faults": fault_sections(outcome),
+        "faults": [] if _rehearsed(outcome) else fault_sections(outcome),
         "fleet": fleet_sections(outcome),
         "refusals": refusal_sections(outcome),
-        "notes": [{"at": one.at_s, "by": one.by, "text": one.text} for one in outcome.state.notes],
+        "notes": [
+            {"at": one.at_s, "by": one.by, "key": one.key, "text": one.text} for one in outcome.state.notes
+        ],
         "reproduce": _reproduce(outcome),
     }
+    report["timeline"] = timeline_section(outcome)
+    resilience = resilience_section(outcome, report)
+    if resilience is not None:
+        report["resilience"] = resilience
+    day = gameday_section(outcome, report)
+    if day is not None:
+        report["gameday"] = day
     if outcome.flower:
         report["flower"] = outcome.flower
     whole: dict[str, Any] = finite(report)
@@ -69,8 +81,12 @@ def _validator() -> Draft202012Validator:
     return Draft202012Validator(schema)
 
 
+WAITED_S = 1.0
+"""A leader that is busy, or away for a moment, is no queue."""
+
+
 def _campaign(outcome: Outcome) -> dict[str, Any]:
-    submitted = outcome.state.submitted
+    submitted, aborting = outcome.state.submitted, outcome.state.aborting
     return {
         "id": outcome.id,
         "name": outcome.campaign.campaign,
@@ -80,9 +96,31 @@ def _campaign(outcome: Outcome) -> dict[str, Any]:
         "ended": _moment(outcome.ended_s),
         "duration_s": round(max(0.0, outcome.ended_s - outcome.started_s), 3),
         "submitted_by": submitted.by if submitted is not None else "",
+        "submitted_key": _submitted_key(outcome),
         "labels": dict(submitted.labels) if submitted is not None else {},
-        "aborted_by": outcome.state.aborting.by if outcome.state.aborting is not None else None,
+        "aborted_by": aborting.by if aborting is not None else None,
+        "aborted_key": aborting.key if aborting is not None else "",
+        **_waited(outcome),
     }
+
+
+def _rehearsed(outcome: Outcome) -> bool:
+    return outcome.campaign.gameday is not None and outcome.campaign.gameday.tabletop
+
+
+def _submitted_key(outcome: Outcome) -> str:
+    """Whose key submitted it; of a scheduled one whose key added the schedule."""
+    submitted, accepted = outcome.state.submitted, outcome.state.accepted
+    if submitted is not None and submitted.schedule_key:
+        return submitted.schedule_key
+    return accepted.key if accepted is not None else ""
+
+
+def _waited(outcome: Outcome) -> dict[str, float]:
+    """How much of its time it stood in the queue; nothing where its turn came at once."""
+    begun = [phase.opened_s for phase in outcome.state.phases.values() if phase.opened_s is not None]
+    waited_s = min(begun, default=outcome.ended_s) - outcome.started_s
+    return {"waited_s": round(waited_s, 3)} if waited_s >= WAITED_S else {}
 
 
 def _moment(common_s: float) -> str:

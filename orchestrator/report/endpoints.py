@@ -4,10 +4,10 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.aggregate.evidence import Measured
 from orchestrator.campaign.models import Target
-from orchestrator.outcome import Outcome
 from orchestrator.report.masking import masked_text
 from orchestrator.report.quantities import judged_span_s
 from orchestrator.report.tables import row_of
+from orchestrator.results.outcome import Outcome
 from workers.contract.snapshot import ENDPOINT_GROUP, JUDGED
 
 if TYPE_CHECKING:

@@ -1,13 +1,14 @@
 """The faults of a campaign in report.json: when, whether they took effect, what they did, for how long."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
 
 from orchestrator.facts import State
-from orchestrator.judging import FaultResult, PhaseResult
-from orchestrator.outcome import Outcome
-from orchestrator.recovery import Impact
+from orchestrator.judging.judging import FaultResult, PhaseResult, never_injected
+from orchestrator.judging.recovery import Impact
+from orchestrator.plan import ActivityPlan
+from orchestrator.results.outcome import Outcome
 
 
 def fault_sections(outcome: Outcome) -> list[dict[str, Any]]:
@@ -16,14 +17,20 @@ def fault_sections(outcome: Outcome) -> list[dict[str, Any]]:
     for phase in outcome.phases:
         if phase.verdict.verdict is None:
             continue
-        done = {one.activity for one in phase.faults}
         found += [_fault(one, phase.phase) for one in phase.faults]
-        found += [
-            _never(one.name, fault=one.fault, phase=phase, why=_why(phase, one.key))
-            for one in outcome.plan.phase(phase.phase).activities
-            if one.kind == "chaos" and one.key not in done and _began(outcome.state, phase.phase)
-        ]
+        if _began(outcome.state, phase.phase):
+            found += _never_done(outcome, phase)
     return found
+
+
+def _never_done(outcome: Outcome, phase: PhaseResult) -> Iterator[dict[str, Any]]:
+    """Each step of a chaos activity that was injected nowhere."""
+    done = {(one.activity, one.span.step) for one in phase.faults}
+    for activity in outcome.plan.phase(phase.phase).activities:
+        for number in range(len(activity.steps)):
+            if (activity.key, number) not in done:
+                _, said = never_injected(activity, number, outcome.state)
+                yield _never(activity, number, phase=phase, why=said or _why(phase, activity.key))
 
 
 def _fault(result: FaultResult, phase: str) -> dict[str, Any]:
@@ -32,8 +39,13 @@ def _fault(result: FaultResult, phase: str) -> dict[str, Any]:
         "name": span.name,
         "phase": phase,
         "activity": result.activity,
+        "step": span.step + 1,
         "fault": span.fault,
-        "worker": result.worker,
+        "intensity": span.intensity,
+        "worker": span.worker,
+        "host": span.host,
+        "processes": list(span.processes),
+        "touched": list(span.touched),
         "injected": start_s + span.injected_s,
         "injected_after_s": span.injected_s,
         "reverted": None if span.reverted_s is None else start_s + span.reverted_s,
@@ -44,29 +56,51 @@ def _fault(result: FaultResult, phase: str) -> dict[str, Any]:
         "why": span.why,
         "residue": span.residue,
         "impact": [_impact(one) for one in result.impacts],
+        "alerts": [asdict(one) for one in result.alerts],
         "detected_s": _detected_s(result),
         "recovery_s": _worst_recovery_s(result.impacts),
         "recovered": _recovered(result.impacts),
+        **({"did": unfolded(span.did)} if span.did else {}),
     }
 
 
-def _never(name: str, *, fault: str, phase: PhaseResult, why: str) -> dict[str, Any]:
+def unfolded(did: Mapping[str, int]) -> dict[str, Any]:
+    """What a fault has done, counted: `answers.200` stands as 200 below answers."""
+    found: dict[str, Any] = {}
+    for name, count in did.items():
+        *folders, last = name.split(".")
+        place = found
+        for folder in folders:
+            below = place.setdefault(folder, {})
+            place = below if isinstance(below, dict) else {}
+        place[last] = count
+    return found
+
+
+def _never(activity: ActivityPlan, number: int, *, phase: PhaseResult, why: str) -> dict[str, Any]:
+    step = activity.steps[number]
     return {
-        "name": name,
+        "name": activity.name,
         "phase": phase.phase,
-        "activity": name,
-        "fault": fault,
+        "activity": activity.key,
+        "step": number + 1,
+        "fault": step.fault,
+        "intensity": step.intensity,
         "worker": "",
+        "host": "",
+        "processes": [],
+        "touched": [],
         "injected": None,
         "injected_after_s": None,
         "reverted": None,
         "reverted_after_s": None,
-        "one_shot": False,
+        "one_shot": not step.for_s,
         "clock_uncertainty_s": 0.0,
         "took_effect": False,
         "why": why,
         "residue": "",
         "impact": [],
+        "alerts": [],
         "detected_s": None,
         "recovery_s": None,
         "recovered": None,
@@ -103,7 +137,16 @@ def _impact(impact: Impact) -> dict[str, Any]:
         "recovered_after_s": impact.recovered_s,
         "recovery_s": impact.recovery_s,
         "had_s": impact.had_s,
+        **_attempts(impact),
     }
+
+
+def _attempts(impact: Impact) -> dict[str, Any]:
+    """Tries per request, where the clients of the activity try again."""
+    if impact.attempts_before is None and impact.attempts_during is None:
+        return {}
+    tries = (impact.attempts_before, impact.attempts_during, impact.attempts_highest)
+    return {"attempts_per_request": dict(zip(("baseline", "fault", "highest"), tries, strict=True))}
 
 
 def _detected_s(result: FaultResult) -> float | None:

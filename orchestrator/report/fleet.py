@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from orchestrator.outcome import Outcome
+from orchestrator.results.outcome import Outcome
 from workers.contract import facts as f
 from workers.contract.calibration import Calibration
 

@@ -1,8 +1,10 @@
 """Numbers as a reader wants them: a unit that fits, three digits that matter, no exponents."""
 
 import re
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from math import floor, log10
+from typing import Any
 
 ABSENT = "–"
 """Stands where nothing was measured."""
@@ -114,3 +116,17 @@ def moment(iso: str | None) -> str:
 def after(value_s: float | None) -> str:
     """Seconds since a phase's start: 15.04 -> "+15.0 s"."""
     return ABSENT if value_s is None else f"{value_s:+,.1f} s"
+
+
+def fault_names(faults: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What each fault of report.json is called in a table: those of one activity by their number.
+
+    Reports of before an activity could have several know neither number nor strength.
+    """
+    several = {one["activity"] for one in faults if one.get("step", 1) > 1}
+    return [
+        one["name"]
+        + (f" {one['step']}" if one["activity"] in several else "")
+        + (f" at {share(one['intensity'])}" if one.get("intensity", 1) < 1 else "")
+        for one in faults
+    ]

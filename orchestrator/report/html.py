@@ -7,9 +7,9 @@ from typing import Any
 
 from markupsafe import Markup
 
-from orchestrator.outcome import Outcome
 from orchestrator.report.pages import source, template
 from orchestrator.report.sections import TABLE
+from orchestrator.results.outcome import Outcome
 
 _PACKAGE = "orchestrator.report.sections"
 

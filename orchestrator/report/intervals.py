@@ -12,14 +12,15 @@ import pandas as pd
 
 from orchestrator.aggregate.evidence import Measured, sent_and_failed
 from orchestrator.aggregate.totals import Totals
-from orchestrator.outcome import Outcome
 from orchestrator.plan import ActivityPlan
+from orchestrator.results.outcome import Outcome
 from workers.contract.schedule import OpenArrivals
 from workers.contract.snapshot import (
     ABANDONED,
     ENDPOINT_GROUP,
     JUDGED,
     QUANTITIES,
+    TRIES_GROUP,
     UNSENT_GENERATOR,
     UNSENT_TARGET,
     WARMUP,
@@ -56,7 +57,7 @@ def _rows(measured: Measured, outcome: Outcome) -> Iterator[dict[str, Any]]:
     start_s = outcome.state.phases[plan.phase].start_s or 0.0
     keys = {*totals.seconds, *account.scheduled, *account.unknown, *account.unsent}
     for group, second in sorted(keys):
-        if group.startswith(ENDPOINT_GROUP):  # known as a whole alone
+        if group == TRIES_GROUP or group.startswith(ENDPOINT_GROUP):  # no outcomes; known as a whole alone
             continue
         row = _counts(plan, totals.seconds.get((group, second), Totals()))
         row |= {"group": group or "judged", "second": second, "start_s": start_s + second}

@@ -1,13 +1,21 @@
 """report.json -> a short Markdown page for a pull request's comment: verdict, claims, faults, numbers."""
 
-import re
-from collections.abc import Sequence
 from typing import Any
 
-from orchestrator.report.formats import ABSENT, duration, moment, number, quantity, rate, share
+from orchestrator.report.formats import (
+    ABSENT,
+    duration,
+    fault_names,
+    moment,
+    number,
+    quantity,
+    rate,
+    share,
+)
+from orchestrator.report.markup import code, table, text
+from orchestrator.verdict import EXIT_CODES
 
 MOST_REASONS = 10
-_SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~@!&])")
 _MEANING = {
     "pass": "every claim held",
     "fail": "the target broke a claim",
@@ -20,9 +28,9 @@ def render_markdown(report: dict[str, Any]) -> str:
     """The report in GitHub's Markdown; text that came from a target is escaped and stays on its line."""
     campaign = report["campaign"]
     lines = [
-        f"## {_text(campaign['name'])}: {report['verdict'].upper()}",
+        f"## {text(campaign['name'])}: {report['verdict'].upper()}",
         "",
-        f"{_MEANING[report['verdict']].capitalize()}. {_when(campaign)}",
+        f"{_meaning(report).capitalize()}. {_when(campaign)}",
         "",
         *_reasons(report),
         *_claims(report["slos"]),
@@ -34,13 +42,23 @@ def render_markdown(report: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _meaning(report: dict[str, Any]) -> str:
+    return (
+        "a person stopped the campaign"
+        if report["exit_code"] == EXIT_CODES["aborted"]
+        else _MEANING[report["verdict"]]
+    )
+
+
 def _when(campaign: dict[str, Any]) -> str:
-    return f"{moment(campaign['started'])}, {duration(campaign['duration_s'])}, seed {campaign['seed']}."
+    waited = f" ({duration(campaign['waited_s'])} of it in the queue)" if "waited_s" in campaign else ""
+    took = f"{duration(campaign['duration_s'])}{waited}"
+    return f"{moment(campaign['started'])}, {took}, seed {campaign['seed']}."
 
 
 def _reasons(report: dict[str, Any]) -> list[str]:
     reasons = report["reasons"]
-    lines = [f"- {_text(reason)}" for reason in reasons[:MOST_REASONS]]
+    lines = [f"- {text(reason)}" for reason in reasons[:MOST_REASONS]]
     if len(reasons) > MOST_REASONS:
         lines.append(f"- and {len(reasons) - MOST_REASONS} more")
     return [*lines, ""] if lines else []
@@ -50,14 +68,14 @@ def _claims(slos: list[dict[str, Any]]) -> list[str]:
     rows = [
         (
             f"**{slo['verdict']}**" if slo["verdict"] != "pass" else "pass",
-            _code(slo["slo"]),
-            _text(slo["activity"]) or slo["place"],
+            code(slo["slo"]),
+            text(slo["activity"]) or slo["place"],
             quantity(slo["observed"], slo["unit"]),
             share(slo["allowance_used"]) if slo["allowance_used"] is not None else ABSENT,
         )
         for slo in slos
     ]
-    return _table(("verdict", "claim", "on", "observed", "of the allowance"), rows, align="lllrr")
+    return table(("verdict", "claim", "on", "observed", "of the allowance"), rows, align="lllrr")
 
 
 def _activities(activities: dict[str, Any]) -> list[str]:
@@ -68,7 +86,7 @@ def _activities(activities: dict[str, Any]) -> list[str]:
         asked, times = said["requests"], said.get("latency_s", {})
         rows.append(
             (
-                _text(name),
+                text(name),
                 number(asked["scheduled"]),
                 number(asked["ok"]),
                 number(asked["failed"]),
@@ -80,40 +98,26 @@ def _activities(activities: dict[str, Any]) -> list[str]:
             )
         )
     head = ("activity", "scheduled", "ok", "failed", "unsent", "unknown", "ok/s", "p50", "p99")
-    return _table(head, rows, align="lrrrrrrrr")
+    return table(head, rows, align="lrrrrrrrr")
 
 
 def _faults(faults: list[dict[str, Any]]) -> list[str]:
     rows = [
         (
-            _text(one["name"]),
-            _text(one["fault"]),
-            {True: "yes", False: "no", None: "not known"}[one["took_effect"]],
+            text(name),
+            text(one["fault"]),
+            "not run"
+            if one["injected"] is None
+            else {True: "yes", False: "no", None: "not known"}[one["took_effect"]],
             duration(one["detected_s"]) if one["detected_s"] is not None else "not felt",
             "not recovered" if one["recovered"] is False else duration(one["recovery_s"]),
         )
-        for one in faults
+        for one, name in zip(faults, fault_names(faults), strict=True)
     ]
-    return _table(("fault", "kind", "took effect", "detected after", "recovered in"), rows, align="lllrr")
+    return table(("fault", "kind", "took effect", "detected after", "recovered in"), rows, align="lllrr")
 
 
 def _phases(phases: list[dict[str, Any]]) -> list[str]:
     skipped = [one for one in phases if one["verdict"] is None]
-    lines = [f"- {_text(one['name'])} was skipped: {_text(one['skipped_because'])}" for one in skipped]
+    lines = [f"- {text(one['name'])} was skipped: {text(one['skipped_because'])}" for one in skipped]
     return [*lines, ""] if lines else []
-
-
-def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]], *, align: str) -> list[str]:
-    if not rows:
-        return []
-    ruler = ["--:" if side == "r" else "---" for side in align]
-    return [f"| {' | '.join(row)} |" for row in (head, tuple(ruler), *rows)] + [""]
-
-
-def _text(text: str) -> str:
-    """A text on one line, with everything escaped that Markdown or HTML would read."""
-    return _SPECIAL.sub(r"\\\1", " ".join(text.split()))
-
-
-def _code(text: str) -> str:
-    return "`" + " ".join(text.split()).replace("`", "'").replace("|", "\\|") + "`"

@@ -1,9 +1,11 @@
 """Keeps secrets out of what a report repeats of the campaign file: header values and passwords in URLs."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
-from orchestrator.campaign.models import Campaign
+from orchestrator.campaign.composing import parts_of
+from orchestrator.campaign.models import Campaign, ChaosActivity
 
 MASK = "[masked]"
 _TELLING = 8
@@ -23,7 +25,8 @@ def masked_text(text: str, campaign: Campaign) -> str:
         for part in (value, *value.split()):
             if len(part) >= _TELLING:
                 text = text.replace(part, MASK)
-    text = _USERINFO.sub(MASK, text)
+    hook = _hook(campaign)
+    text = _USERINFO.sub(MASK, text.replace(hook, MASK) if hook else text)
     return _QUERY.sub(rf"\1{MASK}", text)
 
 
@@ -36,8 +39,27 @@ def masked_set(text: str, campaign: Campaign) -> str:
 
 
 def _literals(campaign: Campaign) -> Iterator[tuple[str, str]]:
-    """Names and values of all headers whose value stands in the file itself."""
-    for target in campaign.targets.values():
-        for name, value in target.headers.items():
-            if value.strip() and _REFERENCE.search(value) is None:
+    """Names and values of all headers, and variables of faults, whose value stands in the file itself."""
+    given: list[Mapping[str, Any]] = [target.headers for target in campaign.targets.values()]
+    for phase in campaign.phases:
+        for activity in phase.activities:
+            if isinstance(activity, ChaosActivity):
+                given += [table for part in parts_of(activity) for table in _tables(part.options)]
+    for table in given:
+        for name, value in table.items():
+            if isinstance(value, str) and value.strip() and _REFERENCE.search(value) is None:
                 yield name, value
+
+
+def _hook(campaign: Campaign) -> str:
+    """What of a webhook's URL is as good as a password: all behind its host, where it stands in the file."""
+    url = campaign.gameday.announce if campaign.gameday is not None else None
+    path = (url or "").partition("://")[2].partition("/")[2]
+    return path if len(path) >= _TELLING and _REFERENCE.search(path) is None else ""
+
+
+def _tables(options: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """What a fault's options give to commands and calls."""
+    for key, value in options.items():
+        if isinstance(value, Mapping):
+            yield from [value] if key in ("env", "headers") else _tables(value)

@@ -2,10 +2,12 @@
 
 from typing import Any
 
-from orchestrator.outcome import Outcome
+from orchestrator.judging.answers import DOCUMENTED
+from orchestrator.results.outcome import Outcome
 from orchestrator.slo.evidence import Judgement
-from orchestrator.slo.expressions import Alert, Comparison, Expression, Gauge, Place
+from orchestrator.slo.expressions import DEFAULT_WINDOW_S, Alert, Comparison, Expression, Gauge, Place
 from orchestrator.slo.parse import parse
+from orchestrator.slo.words import seconds
 
 
 def objective_sections(outcome: Outcome) -> list[dict[str, Any]]:
@@ -32,7 +34,8 @@ def allowance_used(*, observed: float | None, bound: float, op: str, unit: str) 
 
 def _line(judgement: Judgement, phase: str) -> dict[str, Any]:
     place: Place = "expect" if judgement.place == "expect" else "slos"
-    op, unit = _op_and_unit(parse(judgement.slo, place=place))
+    answers = judgement.slo.startswith(DOCUMENTED)
+    op, unit = ("<=", "requests") if answers else _op_and_unit(parse(judgement.slo, place=place))
     return {
         "slo": judgement.slo,
         "place": judgement.place,
@@ -57,6 +60,8 @@ def _op_and_unit(expression: Expression) -> tuple[str, str]:
     match expression.body:
         case Comparison(op=op, unit=unit):
             return op, unit
+        case Alert(event="never_fires"):
+            return "<=", "firings"
         case Alert() | Gauge():
             return "<=", "s"
         case _:
@@ -83,5 +88,14 @@ def _abort_line(expression: Expression, outcome: Outcome) -> dict[str, Any]:
         "allowance_used": None,
         "samples": 0,
         "effective_samples": None,
-        "why": aborting.why if fired and aborting is not None else "never became true",
+        "why": aborting.why if fired and aborting is not None else _never(expression, outcome),
     }
+
+
+def _never(expression: Expression, outcome: Outcome) -> str:
+    """That it never became true, or never could: it is looked at once its window has run."""
+    window_s = max(expression.suffixes.over_s, default=DEFAULT_WINDOW_S)
+    loads = (one for phase in outcome.phases for one in phase.measured if one.plan.is_load)
+    if window_s > max((one.evidence.duration_s for one in loads), default=0.0):
+        return f"never looked at: no traffic lasted as long as its window of {seconds(window_s)}"
+    return "never became true"

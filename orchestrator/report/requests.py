@@ -5,7 +5,7 @@ from typing import Any, Final
 from orchestrator.aggregate.evidence import Measured
 from orchestrator.aggregate.totals import ActivityTotals
 from orchestrator.facts import State
-from orchestrator.outcome import Outcome
+from orchestrator.results.outcome import Outcome
 from workers.contract.samples import NOT_SAMPLED
 from workers.contract.snapshot import JUDGED, WARMUP, ErrorExample, SlowRequest
 

@@ -3,7 +3,8 @@
 METRICS.md section 5, the rows marked C.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final
 
 from orchestrator.slo.evidence import Evidence, Second
 from orchestrator.slo.expressions import Comparison, Outcomes
@@ -17,6 +18,8 @@ JOULES_PER_KWH = 3.6e6
 ENERGY = "energy_j"
 """Key of `Evidence.values`: energy of the judged span in joules, idle included."""
 
+OK: Final = "ok"
+INVALID: Final = "invalid"
 _UNSEEN = frozenset({UNSENT_GENERATOR, ABANDONED})
 _LISTED = 3
 
@@ -47,16 +50,16 @@ def judge_measured(comparison: Comparison, key: str, span: Span, evidence: Evide
     return Finding("inconclusive", why, observed=value)
 
 
-def judge_outcomes(outcomes: Outcomes, span: Span) -> Finding:
+def judge_outcomes(outcomes: Outcomes, span: Span, *, missed: Iterable[Second] = ()) -> Finding:
     """The finding of `never(...)` and `always(...)`: a census of every answered or failed request.
 
     What the generator itself did not send is not looked at; what waited too long for the target is `unsent`.
+    An answer that came well, and is not what its golden case expects, is `invalid`; `missed` (missed_in).
     """
-    total: dict[str, int] = {}
-    for row in span.rows:
-        for name, number in row.outcomes.items():
-            if name not in _UNSEEN and number:
-                total[name] = total.get(name, 0) + number
+    total = _ended(span.rows)
+    wrong = _ended(missed).get(OK, 0)
+    if wrong:
+        total |= {OK: total[OK] - wrong, INVALID: total.get(INVALID, 0) + wrong}
     seen = sum(total.values())
     named = {name: n for name, n in total.items() if any(matches(name, wanted) for wanted in outcomes.names)}
     broken = {name: n for name, n in total.items() if (name in named) != outcomes.always}
@@ -76,7 +79,24 @@ def judge_outcomes(outcomes: Outcomes, span: Span) -> Finding:
         )
     else:
         why = f"{ended} none ended {wanted_text}" if not broken else f"{ended} some ended so: {listed}"
+    if wrong and INVALID in broken:
+        why += f" ({wrong:,} of them answered with success, and not as the golden case expects)"
     return Finding("fail" if broken else "pass", why, observed=observed, samples=seen)
+
+
+def missed_in(span: Span, evidence: Evidence) -> list[Second]:
+    """Of the requests of a span those that were not answered as their golden case expects."""
+    return [row for row in evidence.missed.get(span.group, ()) if row.second in span.seconds]
+
+
+def _ended(rows: Iterable[Second]) -> dict[str, int]:
+    """Requests that were answered or failed, by outcome."""
+    total: dict[str, int] = {}
+    for row in rows:
+        for name, number in row.outcomes.items():
+            if name not in _UNSEEN and number:
+                total[name] = total.get(name, 0) + number
+    return total
 
 
 def matches(outcome: str, name: str) -> bool:
@@ -124,9 +144,23 @@ def _cases(comparison: Comparison, span: Span, evidence: Evidence, *, part: str)
     met = {"pass_rate": counts.passed, "agreement": counts.agreed}[part]
     if met is None:
         return Finding("invalid", "agreement needs a baseline, and none was asked")
+    if span.seconds != judged_seconds(evidence):
+        return _tries(comparison, span, evidence, part=part)
     said = {"pass_rate": "passed", "agreement": "agreed with the baseline"}[part]
     what = f"{met:,} of {count(counts.judged, 'case')} {said}: {part}"
     return compared(comparison, met / counts.judged, what=what, samples=counts.judged)
+
+
+def _tries(comparison: Comparison, span: Span, evidence: Evidence, *, part: str) -> Finding:
+    """A part of the time holds tries at cases, each judged by itself: a case has as many as its `repeats`."""
+    if part != "pass_rate":
+        return Finding("invalid", f"{part} is known of whole cases; leave out what chooses seconds of them")
+    tries = sum(_ended(span.rows).values())
+    if tries == 0:
+        return Finding("inconclusive", "no case was asked then")
+    passed = tries - sum(_ended(missed_in(span, evidence)).values())
+    what = f"{passed:,} of {tries:,} tries at cases passed: {part}"
+    return compared(comparison, passed / tries, what=what, samples=tries)
 
 
 def _pass_rate(comparison: Comparison, span: Span, evidence: Evidence) -> Finding:

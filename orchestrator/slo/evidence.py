@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol
 
 from orchestrator.slo.expressions import Expression
+from orchestrator.slo.watched import UNWATCHED, Watched
 from workers.contract.bounds import BoundCount
 from workers.contract.snapshot import ABANDONED, JUDGED, UNSENT_GENERATOR, UNSENT_TARGET
 
@@ -82,9 +83,12 @@ class FaultSpan:
     """One fault as it was done, in seconds on the phase's clock.
 
     `reverted_s`: None while it holds, and for one-shot faults. `recovered_s`: the traffic's return
-    (`orchestrator.recovery`), None if it never came. `uncertainty_s`: of the worker's clock against the
-    common one. `took_effect`: what the fault's own `verify` saw; `why` says so in words. `residue`: what a
-    revert left behind.
+    (`orchestrator.judging.recovery`), None if it never came. `uncertainty_s`: of the worker's clock against
+    the common one. `took_effect`: what the fault's own `verify` saw; `why` says so in words. `residue`: what
+    a revert left behind. `name` is the activity's, `step` which of its faults it is, `worker` and `host` who
+    did it where, to which `processes` and to what else it `touched`; `intensity`: its share of strength.
+    `last_injected_s`: of several joined, when the last began; None: there is but one. `did`: what it has
+    done, counted.
     """
 
     name: str
@@ -97,6 +101,29 @@ class FaultSpan:
     took_effect: bool | None = True
     why: str = ""
     residue: str = ""
+    step: int = 0
+    worker: str = ""
+    host: str = ""
+    processes: tuple[str, ...] = ()
+    touched: tuple[str, ...] = ()
+    intensity: float = 1.0
+    last_injected_s: float | None = None
+    did: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def over_s(self) -> float | None:
+        """From when on the target may recover: its revert, of a one-shot one its injection."""
+        if self.one_shot:
+            return self.injected_s if self.last_injected_s is None else self.last_injected_s
+        return self.reverted_s
+
+    @property
+    def without_effect(self) -> str:
+        """Why nothing may be claimed by it, in words: it had no effect, or nobody saw one; else ""."""
+        if self.took_effect:
+            return ""
+        said = "did not take effect" if self.took_effect is False else "was never seen to take effect"
+        return said + (f": {self.why}" if self.why else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,13 +153,16 @@ QuantileOf = Callable[[str, str, float, frozenset[int]], float | None]
 class Evidence:
     """All that is known of one activity when it is judged.
 
-    `groups`: rows of "" (the judged span), "warmup", "TAG=VALUE" and "stage=NAME". `scheduled`, `in_flight`
+    `groups`: rows of "" (the judged span), "warmup", "TAG=VALUE" and "stage=NAME"; `missed`: of them those
+    requests that were not answered as their golden case expects. `tries`: by second, requests by the tries
+    that each took, of clients that try again. `scheduled`, `in_flight`
     (the highest number in it), `completions` (answers by the second in which they ended): by second.
     `unknown`, `unsent_generator`: counts. `coverage`, `achieved`: shares in 0..1. `lag_p99_s`,
     `hub_delay_p99_s`, `start_skew_s` (over the phase's shards), `busy_share` (of a core, an engine's busiest
     second): of the generator, None where not measured. `values`: what was measured elsewhere, by the text of
     its value, e.g. `max_rate`, `max(target.rss)`, `energy_j`, `drift(psi,scores)`.
-    `cases`: golden cases by group. `slos`: the activity's own. `ended_early`: why, or None.
+    `cases`: golden cases by group. `slos`: the activity's own. `ended_early`: why, or None. `lost_to`: why
+    there are gaps, each reason once. `watched`: alerts and gauges beside the traffic.
     """
 
     activity: str
@@ -140,6 +170,8 @@ class Evidence:
     duration_s: float
     warmup_s: float = 0.0
     groups: Mapping[str, tuple[Second, ...]] = field(default_factory=dict)
+    missed: Mapping[str, tuple[Second, ...]] = field(default_factory=dict)
+    tries: Mapping[int, Mapping[int, int]] = field(default_factory=dict)
     scheduled: Mapping[int, int] = field(default_factory=dict)
     in_flight: Mapping[int, int] = field(default_factory=dict)
     completions: Mapping[int, int] = field(default_factory=dict)
@@ -160,6 +192,8 @@ class Evidence:
     slos: tuple[Expression, ...] = ()
     quantile_of: QuantileOf | None = None
     ended_early: str | None = None
+    lost_to: tuple[str, ...] = ()
+    watched: Watched = UNWATCHED
 
     @property
     def seconds(self) -> tuple[Second, ...]:
@@ -173,22 +207,33 @@ class Evidence:
 
 
 def joined(spans: Sequence[FaultSpan]) -> FaultSpan:
-    """One fault done on several hosts as one span: from the first injection to the last revert and recovery.
+    """Several faults, or one on several hosts, as one: from the first injection to the last revert, recovery.
 
-    It took effect where it did so on every host. Raises ValueError for no span.
+    It took effect where each did so on every host. One-shot ones among held ones count as reverted at once.
+    Raises ValueError for no span.
     """
     if not spans:
         raise ValueError("no span to join")
     first = min(spans, key=lambda span: span.injected_s)
+    if len(spans) == 1:
+        return first
+    one_shot = all(span.one_shot for span in spans)
     return replace(
         first,
-        reverted_s=_last([span.reverted_s for span in spans]),
+        one_shot=one_shot,
+        reverted_s=None if one_shot else _last([span.over_s for span in spans]),
+        last_injected_s=max(span.injected_s for span in spans),
         recovered_s=_last([span.recovered_s for span in spans]),
         uncertainty_s=max(span.uncertainty_s for span in spans),
-        took_effect=all(span.took_effect for span in spans),
+        took_effect=effect_of_all([span.took_effect for span in spans]),
         why=next((span.why for span in spans if not span.took_effect), first.why),
         residue="; ".join(span.residue for span in spans if span.residue),
     )
+
+
+def effect_of_all(effects: Sequence[bool | None]) -> bool | None:
+    """Of several: there was none where one had none, else it is as little known as the least of them."""
+    return False if False in effects else None if None in effects else True
 
 
 def _last(moments_s: Sequence[float | None]) -> float | None:

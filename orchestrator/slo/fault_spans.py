@@ -52,13 +52,17 @@ def disturbed_seconds(evidence: Evidence) -> frozenset[int]:
 
 
 def baseline_seconds(evidence: Evidence, fault: FaultSpan) -> frozenset[int]:
-    """The 30 s before the injection, without the warm-up and without the seconds of other faults."""
-    end = floor(fault.injected_s - fault.uncertainty_s)
+    """The 30 s before the injection, without the warm-up and without the seconds of other faults.
+
+    Of several faults in one activity: before the first of them, so that all are held against the same calm.
+    """
+    began_s = first_injected_s(evidence, fault)
+    end = floor(began_s - fault.uncertainty_s)
     window = frozenset(range(end - BASELINE_S, end)) & judged_seconds(evidence)
     # A warm-up that ends inside a second leaves that second's row short of requests.
     window = frozenset(second for second in window if second >= evidence.warmup_s)
     for other in evidence.faults:
-        if other.name == fault.name or other.injected_s >= fault.injected_s:
+        if other.name == fault.name or other.injected_s >= began_s:
             continue
         ends_s = [at for at in (other.reverted_s, other.recovered_s) if at is not None]
         to_s = max(ends_s) if other.recovered_s is not None else evidence.duration_s
@@ -73,13 +77,20 @@ def guard_s(evidence: Evidence, fault: FaultSpan) -> int:
     made them slow.
     """
     baseline = baseline_seconds(evidence, fault)
+    began_s = first_injected_s(evidence, fault)
     longest = LEAST_GUARD_S
     for row in evidence.seconds:
         times = row.sums.get("service_time")
         if row.second in baseline and times and times.count:
             ended_s = row.second + 1 + times.max
-            longest = max(longest, ceil(times.max)) if ended_s <= fault.injected_s else longest
+            longest = max(longest, ceil(times.max)) if ended_s <= began_s else longest
     return longest
+
+
+def first_injected_s(evidence: Evidence, fault: FaultSpan) -> float:
+    """When the first fault of the same activity was injected, on whichever host."""
+    fellows = (other.injected_s for other in evidence.faults if other.name == fault.name)
+    return min(fellows, default=fault.injected_s)
 
 
 def _widened(fault: FaultSpan, *, from_s: float, to_s: float) -> frozenset[int]:

@@ -7,9 +7,10 @@ without effect) are `orchestrator.slo.validity`'s; all come together in `orchest
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from orchestrator.recovery import Impact, assess, windows_less_delay
+from orchestrator.judging.recovery import Impact, assess, windows_less_delay
+from orchestrator.slo.alerts import judge_alert
 from orchestrator.slo.burn import judge_two_windows, judge_window, objective
-from orchestrator.slo.counted import judge_measured, judge_outcomes, judge_scalar
+from orchestrator.slo.counted import judge_measured, judge_outcomes, judge_scalar, missed_in
 from orchestrator.slo.evidence import Evidence, FaultSpan, Judgement, Validity
 from orchestrator.slo.expressions import (
     Alert,
@@ -24,6 +25,7 @@ from orchestrator.slo.expressions import (
     Suffixes,
 )
 from orchestrator.slo.findings import Finding, compared, refused, worst
+from orchestrator.slo.gauges import judge_gauge
 from orchestrator.slo.means import judge_stat, less_delay
 from orchestrator.slo.names import REQUEST_SERIES
 from orchestrator.slo.sampled import (
@@ -57,8 +59,10 @@ def judge(
     if place == "expect" and fault is None:
         raise ValueError(f"{expression.text!r} is an expectation: the fault that it is about must be named")
     body, suffixes = expression.body, expression.suffixes
-    if isinstance(body, Alert | Gauge):
-        finding = Finding("invalid", "alerts and gauges of a monitor were not measured in this run")
+    if isinstance(body, Alert):
+        finding = judge_alert(body, evidence, fault=fault)
+    elif isinstance(body, Gauge):
+        finding = judge_gauge(body, evidence, fault=fault)
     elif isinstance(body, Comparison) and body.value == Scalar("recovery"):
         finding = _recovery(
             body, evidence, fault=suffixes.during or fault, slos=(*evidence.slos, *campaign_slos)
@@ -131,7 +135,12 @@ def _chosen(
 ) -> Judge | Refusal:
     """How a body is judged on one span."""
     if isinstance(body, Outcomes):
-        return lambda span, _: weigh(judge_outcomes(body, span), series=(), less_delay=None, late=late)
+        return lambda span, _: weigh(
+            judge_outcomes(body, span, missed=missed_in(span, evidence)),
+            series=(),
+            less_delay=None,
+            late=late,
+        )
     match body.value:
         case Scalar(name="burn_rate"):
             share = objective(evidence.slos, campaign_slos)
@@ -200,10 +209,8 @@ def _recovery(
     span = evidence.fault(fault) if fault else None
     if span is None:
         return Finding("invalid", f"the fault {fault} was never injected")
-    if not span.took_effect:
-        return Finding(
-            "invalid", f"the fault {fault} did not take effect" + (f": {span.why}" if span.why else "")
-        )
+    if span.without_effect:
+        return Finding("invalid", f"the fault {fault} {span.without_effect}")
     impact = assess(evidence, span, slos)
     if impact.inconclusive:
         return Finding("inconclusive", impact.inconclusive, samples=impact.baseline_windows)

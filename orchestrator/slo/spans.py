@@ -79,9 +79,8 @@ def _seconds(suffixes: Suffixes, evidence: Evidence, *, fault: str | None) -> fr
     found = evidence.fault(name)
     if found is None:
         return Refusal("invalid", f"the fault {name} was never injected")
-    if not found.took_effect:
-        because = f": {found.why}" if found.why else ""
-        return Refusal("invalid", f"the fault {name} did not take effect{because}")
+    if found.without_effect:
+        return Refusal("invalid", f"the fault {name} {found.without_effect}")
     return judged & fault_seconds(found, end_s=evidence.duration_s)
 
 

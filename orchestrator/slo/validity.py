@@ -11,6 +11,8 @@ START_SKEW_NOTED_S = 0.05
 BUSY_SHARE = 0.9
 """Of one core: an engine is one thread, and beyond it waits for itself."""
 MOST_GAP = 0.1
+MOST_WHYS = 3
+"""Of the reasons for gaps in one sentence; the report lists each gap."""
 BENT_BOTH_WAYS = frozenset({"itl", "tpot", "ttft_sent", "service_time"})
 """Series that a busy generator can make better as well as worse. The others it can only make worse."""
 
@@ -32,7 +34,7 @@ def invalid_reasons(evidence: Evidence, validity: Validity) -> tuple[str, ...]:
         reasons.append(
             f"{percent(evidence.coverage)} of the scheduled arrivals were sent and observed "
             f"({evidence.unsent_generator:,} unsent by the generator, {evidence.unknown:,} unknown), "
-            f"at least {percent(validity.coverage)} is needed"
+            f"at least {percent(validity.coverage)} is needed{_because(evidence.lost_to)}"
         )
     if evidence.start_skew_s is not None and evidence.start_skew_s > validity.start_skew:
         reasons.append(
@@ -42,12 +44,18 @@ def invalid_reasons(evidence: Evidence, validity: Validity) -> tuple[str, ...]:
     return tuple(reasons)
 
 
+def _because(whys: tuple[str, ...]) -> str:
+    """The reasons of gaps at the end of a sentence, the first few of them."""
+    shown = "; ".join(whys[:MOST_WHYS])
+    rest = f"; and {len(whys) - MOST_WHYS} more" if len(whys) > MOST_WHYS else ""
+    return f": {shown}{rest}" if shown else ""
+
+
 def invalid_fault_reasons(fault: FaultSpan) -> tuple[str, ...]:
     """Why nothing may be claimed of a chaos activity; empty where it may."""
     reasons: list[str] = []
-    if not fault.took_effect:
-        because = f": {fault.why}" if fault.why else ""
-        reasons.append(f"the fault did not take effect{because}")
+    if fault.without_effect:
+        reasons.append(f"the fault {fault.without_effect}")
     if not fault.one_shot and fault.reverted_s is None:
         reasons.append("the fault was never seen reverted")
     if fault.residue:

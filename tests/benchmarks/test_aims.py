@@ -1,6 +1,6 @@
 """The aims of the page hold or fall by the saved figures, and none is left out."""
 
-NOTHING = {"locust": None, "peers": None, "truth": None, "memory": None}
+NOTHING = {"locust": None, "peers": None, "truth": None, "memory": None, "coordinator": None}
 
 
 def of_locust(ours_us, theirs_us):
@@ -66,3 +66,22 @@ def test_a_stall_must_show_and_not_be_blamed_on_lag(script):
 
     assert holds(1.81, 0.001) == [True, True]
     assert holds(0.01, 1.8) == [False, False]
+
+
+def test_the_coordinator_may_take_half_a_core_and_flat_memory_and_five_seconds_to_place(script):
+    def holds(**changed):
+        steady = {"shards": 1000, "sketches_per_s": 4000, "cpu_share": 0.2, "redis_first_mib": 20.0}
+        cases = {
+            "steady": steady | {"redis_last_mib": 20.5},
+            "placing": {"shards": 10_000, "workers": 1000, "submit_to_sent_s": 2.0},
+            "merging": {"sketches_per_core_s": 50_000},
+        }
+        for case, figures in changed.items():
+            cases[case] = cases[case] | figures
+        return [row.holds for row in script("aims").aims(**NOTHING | {"coordinator": {"cases": cases}})[-5:]]
+
+    assert holds() == [True] * 5
+    assert holds(steady={"cpu_share": 0.51}) == [False, True, True, True, True]
+    assert holds(steady={"redis_last_mib": 65.0}) == [True, False, False, True, True]
+    assert holds(placing={"submit_to_sent_s": 5.1}) == [True, True, True, False, True]
+    assert holds(merging={"sketches_per_core_s": 19_000}) == [True, True, True, True, False]

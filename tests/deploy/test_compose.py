@@ -112,11 +112,11 @@ def test_what_dies_is_started_again_and_what_stops_is_given_time(services) -> No
         if service.get("profiles") == ["cli"]:
             continue
         assert service["restart"] == "unless-stopped", name
-        assert service["stop_grace_period"] in {"15s", "30s", "60s", "1m0s"}, name
+        assert service["stop_grace_period"] in {"15s", "30s", "60s", "1m0s", "120s", "2m0s"}, name
         if name != "redis":
             assert service["depends_on"] == {"redis": {"condition": "service_healthy"}}, name
-    for name in ("worker", "gpu-worker"):  # what it has counted may take 5 s, engines and faults some more
-        assert services[name]["stop_grace_period"] in {"60s", "1m0s"}
+    for name in ("worker", "gpu-worker"):  # a hand-over, answers under way, and what it has counted
+        assert services[name]["stop_grace_period"] in {"120s", "2m0s"}
 
 
 def test_the_gpu_worker_asks_for_every_gpu_and_the_driver_s_tools(services) -> None:
@@ -133,6 +133,18 @@ def test_chaos_opens_the_worker_alone_and_only_as_far_as_faults_need(services, w
     assert worker["read_only"] is True
     for name in with_chaos.keys() - {"worker"}:
         assert plain(with_chaos[name]) == plain(services[name])
+
+
+def test_webhooks_open_the_way_out_for_coordinators_alone(checkout, services) -> None:
+    files = ("--file", "deploy/compose.yaml", "--file", "deploy/compose.announce.yaml")
+    for name, service in config(checkout, *files)["services"].items():
+        if name not in ("coordinator-1", "coordinator-2"):
+            assert plain(service) == plain(services[name])
+            continue
+        assert set(service["networks"]) == {"fleet", "outside"}
+        assert "SHAKEOUT_ANNOUNCE_TO" in service["environment"]
+        kept = service.keys() - {"networks", "environment"}
+        assert {key: service[key] for key in kept} == {key: services[name][key] for key in kept}
 
 
 def plain(service: dict[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from workers.contract.signing import read_keys
+from workers.contract.signed.signing import read_keys
 
 PROGRAM = Path(__file__).parent.parent.parent / "deploy" / "make_secrets.py"
 Read = Callable[[Path], dict[str, str]]

@@ -48,7 +48,7 @@ def test_systemd_finds_a_unit_well_closed(installed, name) -> None:
     assert float(re.findall(r"exposure level for \S+: (\d+\.\d)", done.stdout)[0]) < MOST_EXPOSED
 
 
-@pytest.mark.parametrize("drop_in", ["chaos.conf", "gpu.conf"])
+@pytest.mark.parametrize("drop_in", ["chaos.conf", "gpu.conf", "host-chaos.conf", "network-chaos.conf"])
 def test_a_drop_in_is_understood_and_opens_what_it_says(installed, tmp_path, drop_in) -> None:
     # a drop-in of a unit that is looked up by its path does not count: as its last lines it does
     unit = tmp_path / "shakeout-worker@chat-1.service"
@@ -74,3 +74,8 @@ def test_secrets_come_from_files_and_stand_in_no_unit() -> None:
 def test_guardians_outlive_a_worker_that_is_stopped_or_killed() -> None:
     lines = (UNITS / "shakeout-worker@.service").read_text().splitlines()
     assert "KillMode=process" in lines
+
+
+def test_a_worker_outlives_what_the_kernel_takes_for_want_of_memory() -> None:
+    lines = (UNITS / "shakeout-worker@.service").read_text().splitlines()
+    assert "OOMPolicy=continue" in lines  # systemd's default stops the whole unit

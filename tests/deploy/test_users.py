@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import redis
 
-from workers.contract import names
-from workers.contract.permits import ROLES, denied
+from workers.contract.broker import names
+from workers.contract.broker.permits import ROLES, denied
 
 CAMPAIGN = """\
 campaign: {name}
@@ -244,7 +244,15 @@ def test_every_key_of_the_fleet_is_somebodys_and_the_lists_name_no_other(server)
         maker("*") for maker in (names.journal, names.fact_ids, names.claims, names.leases, names.durable)
     }
     known |= {
-        maker("*") for maker in (names.checkpoint, names.specs, names.live, names.results, names.control)
+        maker("*")
+        for maker in (
+            names.checkpoint,
+            names.specs,
+            names.live,
+            names.results,
+            names.control,
+            names.looked,
+        )
     }
     known |= {
         names.file_chunks("*"),

@@ -133,7 +133,7 @@ def run(tmp_path: Path) -> Iterator[Callable[..., Run]]:
     """Starts `shakeout run` on a campaign's text."""
     started: list[Run] = []
 
-    def start(text: str, *flags: str, stdout: int = subprocess.PIPE) -> Run:
+    def start(text: str, *flags: str, stdout: int = subprocess.PIPE, **environment: str) -> Run:
         file = tmp_path / f"campaign-{len(started)}.yaml"
         file.write_text(text)
         folder = tmp_path / f"out-{len(started)}"
@@ -144,7 +144,7 @@ def run(tmp_path: Path) -> Iterator[Callable[..., Run]]:
             stderr=subprocess.STDOUT,
             text=True,
             cwd=tmp_path,
-            env={**os.environ, "COLUMNS": "160"},
+            env={**os.environ, "COLUMNS": "160", **environment},
         )
         one = Run(process, folder)
         started.append(one)

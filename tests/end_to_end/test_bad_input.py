@@ -120,14 +120,13 @@ def test_a_campaign_file_that_is_no_utf8_or_not_there_is_refused(run, tmp_path) 
         assert "Traceback" not in ended.stderr
 
 
-@pytest.mark.parametrize("name", ["gameday", "prelaunch"])
+@pytest.mark.parametrize("name", ["prelaunch"])
 def test_an_example_that_needs_more_than_works_names_all_that_is_missing(tmp_path, name: str) -> None:
     ended = shakeout("run", str(ROOT / "examples" / f"{name}.yaml"), cwd=tmp_path)
     if ended.returncode != USAGE:
         pytest.fail(ended.stdout + ended.stderr)
     assert "do not run in this version" in ended.stderr
-    wanted = {"gameday": "fault tcp-proxy", "prelaunch": "kind search"}[name]
-    assert wanted in ended.stderr
+    assert "kind search" in ended.stderr
     assert not list(tmp_path.iterdir())
 
 

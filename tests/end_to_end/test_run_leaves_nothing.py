@@ -32,6 +32,11 @@ PAUSE = """
         at: 1s
         for: 10s
 """
+SLEEPY_WORKERS = """
+import sys, time
+if sys.orig_argv[1:3] == ["-m", "workers"]:
+    time.sleep(60)
+"""
 SLOS = '        slos: ["success_rate >= 90%"]\n'
 
 
@@ -144,9 +149,10 @@ def test_a_second_signal_ends_everything_at_once(run, held, places, until) -> No
     assert not (one.folder / "work").exists()
 
 
-def test_a_signal_before_the_fleet_stands_leaves_no_trace(run, target, load, places, until) -> None:
+def test_a_signal_before_the_fleet_stands_leaves_no_trace(run, target, load, places, until, tmp_path) -> None:
     demo = target()
-    one = run(load(demo.url))
+    (tmp_path / "sitecustomize.py").write_text(SLEEPY_WORKERS)
+    one = run(load(demo.url), PYTHONPATH=str(tmp_path))
     until(lambda: one.find("workers"), within_s=20)
     one.process.send_signal(signal.SIGINT)
     assert one.wait(10) == ABORTED, one.output

@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from workers.contract.trace_files import read_trace
-from workers.contract.traces import trace_of
+from workers.contract.files.trace_files import read_trace
+from workers.contract.files.traces import trace_of
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 FILES = [

@@ -5,9 +5,10 @@ from dataclasses import dataclass, field, replace
 import pytest
 from msgspec import structs
 
-from orchestrator import actions as a
 from orchestrator.campaign.load import load_campaign_text
-from orchestrator.decide import Seen, decide
+from orchestrator.decide import actions as a
+from orchestrator.decide.decide import decide
+from orchestrator.decide.seen import Seen
 from orchestrator.facts import State, fold
 from orchestrator.plan import Plan, plan_of
 from workers.contract import facts as f
@@ -158,10 +159,6 @@ class World:
                 self.sent += [attempt] if attempt not in self.sent else []
             case a.Tell():
                 self.told += [action] if action not in self.told else []
-            case a.Lose(attempt, renewed_s, fact):
-                if self.leases.get(attempt) == renewed_s:
-                    self.leases.pop(attempt, None)
-                    return self.say(fact, f"{attempt}:lost")
             case a.Revoke(attempt):
                 self.leases.pop(attempt, None)
                 self.revoked += [attempt] if attempt not in self.revoked else []
@@ -216,8 +213,8 @@ class World:
 def world(campaign_of, card):
     """A leader over the given phases and workers."""
 
-    def make(*phases, workers=("a", "b"), top="", fleet=None):
-        plan = plan_of(campaign_of(*phases, top=top), seed=1)
+    def make(*phases, workers=("a", "b"), top="", fleet=None, more_targets=""):
+        plan = plan_of(campaign_of(*phases, top=top, more_targets=more_targets), seed=1)
         cards = fleet if fleet is not None else [card(name) for name in workers]
         return World(plan, {one.worker: one for one in cards})
 

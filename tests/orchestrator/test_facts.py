@@ -2,9 +2,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.facts import State, fold
+from orchestrator.facts import State, fold, fold_all
 from workers.contract import facts as f
-from workers.contract.names import FENCE_MARGIN_S
+from workers.contract.broker.names import FENCE_MARGIN_S
 
 PLACED = f.Placed(
     attempt="a:0:1", phase="p", activity="a", shard=0, of=1, number=1, worker="w", incarnation="one", at_s=5.0
@@ -48,8 +48,21 @@ def test_a_lost_attempt_whose_end_is_witnessed_later_brings_its_fence_forward_an
     lost = f.Lost(attempt="a:0:1", fence_s=30.0, why="no sign")
     sooner = folded(PLACED, lost, f.Exited(attempt="a:0:1", outcome="died", silent_s=12.0)).attempts["a:0:1"]
     assert (sooner.lost.fence_s, sooner.exited, sooner.live) == (12.0 + FENCE_MARGIN_S, None, False)
+    assert sooner.witnessed.silent_s == 12.0
     later = folded(PLACED, lost, f.Exited(attempt="a:0:1", outcome="died", silent_s=31.0)).attempts["a:0:1"]
     assert later.lost == lost
+
+
+def test_of_a_phase_that_was_judged_nothing_changes_any_more_whatever_is_witnessed_later():
+    lost = f.Lost(attempt="a:0:1", fence_s=30.0, why="no sign")
+    judged = folded(
+        PLACED, f.PhaseStarted(phase="p", start_s=6.0), lost, f.PhaseEnded(phase="p", verdict="pass")
+    )
+    for late in (
+        f.Exited(attempt="a:0:1", outcome="stopped", silent_s=12.0),
+        f.Yielded(attempt="a:0:1", until_s=4.0),
+    ):
+        assert fold(judged, late) == judged
 
 
 def test_a_fact_said_again_does_not_take_a_running_attempt_back_before_its_start():
@@ -64,6 +77,23 @@ def test_a_fact_said_again_does_not_take_a_running_attempt_back_before_its_start
 
 def test_a_fact_about_an_attempt_that_nobody_placed_changes_nothing():
     assert folded(f.Ready(attempt="ghost")) == State()
+
+
+def test_who_claimed_what_nobody_placed_is_remembered():
+    claimed = f.Claimed(attempt="ghost:0:1", worker="w", incarnation="one")
+    assert folded(claimed).strangers == {"ghost:0:1": "w"}
+    assert folded(PLACED, f.Claimed(attempt="a:0:1", worker="w", incarnation="one")).strangers == {}
+
+
+def test_a_phase_that_was_judged_before_the_journal_was_torn_is_judged_the_same_again():
+    state = folded(
+        f.PhaseOpened(phase="first"),
+        f.PhaseEnded(phase="first", verdict="pass", at_s=20.0),
+        f.PhaseOpened(phase="second"),
+        f.Aborting(by="shakeout", why="", verdict="invalid", at_s=30.0, torn=True),
+    )
+    assert (state.is_torn("first"), state.is_torn("second")) == (False, True)
+    assert fold(state, f.PhaseEnded(phase="second", verdict="invalid", at_s=42.0)).is_torn("second")
 
 
 def test_a_successor_is_the_last_attempt_of_its_shard():
@@ -129,6 +159,27 @@ FACTS = st.sampled_from(
         f.Exited(attempt="a:0:1", outcome="died"),
         f.FaultSeen(attempt="a:0:1", what="injected"),
         f.Ended(verdict="pass"),
+        f.Submitted(campaign="c", text="one"),
+        f.Submitted(campaign="c", text="two"),
+        f.Accepted(key="k"),
+        f.Refused(what="note", by="eve", why="unsigned"),
+        f.AbortAsked(by="ada"),
+        f.Noted(by="ada", text="a"),
+        f.Aborting(by="ada", why="one", verdict="aborted"),
+        f.PhaseSkipped(phase="q", why="requires p"),
+        f.PhaseEnded(phase="p", verdict="pass", at_s=9.0),
+        f.NotReady(attempt="a:0:1", why="no answer"),
+        f.Draining(attempt="a:0:1"),
+        f.HandedOver(attempt="a:0:1", until_s=4.0),
+        f.HandedOver(attempt="a:0:1", until_s=5.0),
+        f.Yielded(attempt="a:0:1", until_s=4.0),
+        f.Exited(attempt="a:0:1", outcome="stopped", silent_s=4.0),
+        f.Placed(
+            attempt="b:0:1", phase="q", activity="b", shard=0, of=1, number=1, worker="v", incarnation="two"
+        ),
+        f.Ready(attempt="b:0:1"),
+        f.PhaseStarted(phase="q", start_s=2.0),
+        f.Exited(attempt="b:0:1", outcome="done"),
     ]
 )
 
@@ -143,3 +194,26 @@ def test_folding_never_changes_a_state_that_somebody_holds(facts):
         state = after
     terminal = [one for one in state.attempts.values() if not one.live]
     assert all((one.lost is None) != (one.exited is None) for one in terminal)
+
+
+@given(st.lists(FACTS, max_size=30), st.integers(0, 30))
+def test_facts_folded_together_come_to_what_they_come_to_one_by_one(facts, cut):
+    one_by_one = folded(*facts)
+    assert fold_all(State(), facts) == one_by_one
+    first = fold_all(State(), facts[:cut])
+    held = first.attempts, first.live, first.phases, first.shards, first.faults
+    before = tuple(dict(table) for table in held)
+    assert fold_all(first, facts[cut:]) == one_by_one
+    assert held == before, "a state that somebody holds was changed"
+
+
+@given(st.lists(FACTS, max_size=30))
+def test_the_live_attempts_are_those_that_are_not_over_in_their_order(facts):
+    state = fold_all(State(), facts)
+    assert list(state.live.values()) == [one for one in state.attempts.values() if one.live]
+    assert state.live_in("p") == [one for one in state.attempts.values() if one.live and one.phase == "p"]
+
+
+def test_an_attempt_that_is_placed_twice_stays_what_it_became():
+    before = folded(PLACED, f.Lost(attempt="a:0:1", fence_s=9.0, why="x"))
+    assert fold(before, PLACED) == before

@@ -131,7 +131,8 @@ KINDS = {
         "        probes: [no-credentials]\n"
     ),
     "composition": load("process: constant, rate: 9/s")
-    + "      - name: both\n        kind: chaos\n        faults: [{fault: noop}]\n        order: parallel\n",
+    + "      - name: both\n        kind: chaos\n        order: parallel\n"
+    "        faults: [{fault: noop, for: 2s}, {fault: noop, for: 1s, at: 1s}]\n",
     "clients": load("process: constant, rate: 9/s")
     + "      - name: leave\n        kind: chaos\n        fault: disconnect-mid-stream\n        target: chat\n"
     "        for: 2s\n        with: {rate: 1/s}\n",

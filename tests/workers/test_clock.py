@@ -27,3 +27,15 @@ def test_a_slow_answer_does_not_spoil_the_offset():
     offset_s, trip_s = quickest(ask)
     assert trip_s < 0.04
     assert abs(offset_s - 1000) <= trip_s / 2 + 1e-4
+
+
+def test_on_a_slow_way_fewer_answers_have_to_do():
+    asked = []
+
+    def ask() -> tuple[int, int]:
+        asked.append(time.monotonic())
+        time.sleep(0.3)
+        return int(asked[-1] + 1000), 0
+
+    assert quickest(ask)[1] >= 0.3
+    assert 1 <= len(asked) <= 2

@@ -1,11 +1,12 @@
 """Data files come whole or not at all."""
 
 import hashlib
+import threading
 
 import pytest
 
-from workers.contract import names
-from workers.contract.errors import DataError
+from workers.contract.broker import names
+from workers.contract.errors import DataError, DrainingError
 from workers.files import fetch
 
 
@@ -46,6 +47,18 @@ def test_what_is_no_sha256_leads_to_no_file_of_this_host(redis_client, tmp_path,
     assert not (tmp_path / "files").exists()
 
 
+def test_chunks_larger_than_anybody_stores_fill_no_disk(redis_client, tmp_path):
+    sha256 = store(redis_client, [b"a" * 2_000_000])
+    with pytest.raises(DataError, match="over 1 MiB"):
+        fetch(redis_client, sha256, folder=tmp_path / "files", name="rows.jsonl")
+    assert not list((tmp_path / "files").iterdir())
+
+
+def test_the_files_are_for_the_workers_own_user(redis_client, tmp_path):
+    fetch(redis_client, store(redis_client, [b"key"]), folder=tmp_path / "files", name="client.key")
+    assert (tmp_path / "files").stat().st_mode & 0o077 == 0
+
+
 def test_a_file_that_is_too_large_for_redis_is_fetched_from_its_url_and_held_against_its_sha256(
     redis_client, tmp_path
 ):
@@ -65,3 +78,13 @@ def test_a_url_that_cannot_be_read_is_named_without_its_login(redis_client, tmp_
         fetch(redis_client, "0" * 64, folder=tmp_path, name=url)
     assert "nowhere/rows.jsonl" in str(refused.value)
     assert "secret" not in str(refused.value)
+
+
+def test_a_worker_that_is_to_leave_ends_its_download_and_leaves_nothing(redis_client, tmp_path):
+    source = tmp_path / "large.jsonl"
+    source.write_bytes(bytes(1024))
+    stop = threading.Event()
+    stop.set()
+    with pytest.raises(DrainingError):
+        fetch(redis_client, "0" * 64, folder=tmp_path / "kept", name=f"file://{source}", stop=stop)
+    assert not list((tmp_path / "kept").iterdir())

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 import msgspec
 import pytest
 
-from workers.contract import names
+from workers.contract.broker import names
 from workers.contract.data import Fixed, SyntheticData
 from workers.contract.errors import TargetRefusedError
 from workers.contract.facts import Exited, Ready

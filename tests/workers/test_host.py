@@ -1,4 +1,6 @@
+import socket
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -99,3 +101,20 @@ def test_the_processor_is_the_one_that_the_kernel_names(tmp_path):
     assert host.cpu_model(file) == "AMD EPYC 9454"
     file.write_text("processor\t: 0\nBogoMIPS\t: 50.00\n")
     assert host.cpu_model(file) == host.cpu_model(Path("nowhere")) != ""
+
+
+def test_addresses_are_those_that_others_can_reach_it_by(monkeypatch):
+    def interface(family, address):
+        return SimpleNamespace(family=family, address=address)
+
+    found = {
+        "lo": [interface(socket.AF_INET, "127.0.0.1"), interface(socket.AF_INET6, "::1")],
+        "eth0": [
+            interface(socket.AF_INET, "10.0.0.5"),
+            interface(socket.AF_INET6, "2001:DB8::5"),
+            interface(socket.AF_INET6, "fe80::1%eth0"),
+            interface(psutil.AF_LINK, "aa:bb:cc:dd:ee:ff"),
+        ],
+    }
+    monkeypatch.setattr("psutil.net_if_addrs", lambda: found)
+    assert host.addresses() == ("10.0.0.5", "2001:db8::5")

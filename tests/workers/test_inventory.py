@@ -130,7 +130,7 @@ def test_secrets_do_not_reach_the_process_that_asks(nvidia, watch, stage):
 
 def test_a_workers_card_shows_its_gpus_and_its_host(nvidia, stage):
     stage.worker("w1", **nvidia().environment)
-    card = stage.card()
+    card = stage.until(lambda: (shown := stage.card()).gpus and shown)
     assert [name for gpu in card.gpus for name in gpu.usable] == [
         "NVIDIA H200", "NVIDIA H100 80GB HBM3 MIG 1g.10gb", "NVIDIA H100 80GB HBM3 MIG 2g.20gb",
     ]  # fmt: skip
@@ -150,7 +150,7 @@ def test_a_worker_whose_driver_hangs_starts_all_the_same_and_leaves_nothing(nvid
     asking = [one for one in psutil.Process(process.pid).children() if "workers.gpus" in one.cmdline()]
     assert len(asking) == 1
     process.kill()
-    stage.until(lambda: not asking[0].is_running() or asking[0].status() == psutil.STATUS_ZOMBIE)
+    stage.until(lambda: stage.is_over(asking[0]))
 
 
 def test_the_card_shows_a_calibration_of_this_host_and_of_no_other(tmp_path, caplog):

@@ -24,7 +24,7 @@ def test_celerys_consumer_is_heard_once_in_ten_seconds_without_a_traceback(monke
 
 def test_everybody_else_is_heard_each_time_with_tracebacks():
     seldom = logs.Seldom()
-    for one in (record("workers.leases", "away"), record("workers.leases", "away")):
+    for one in (record("workers.fleet.leases", "away"), record("workers.fleet.leases", "away")):
         assert seldom.filter(one)
         assert one.exc_info is not None
     assert not seldom.filter(record("py.warnings", "CPendingDeprecationWarning: tasks"))

@@ -21,7 +21,8 @@ from workers.contract.errors import EngineError
 from workers.contract.snapshot import Snapshot
 from workers.contract.spec import LoadSpec, ShardTask, TargetSpec, attempt_id, encode_spec
 from workers.engine import wire
-from workers.supervise import EngineHandle, Gone, Supervisor
+from workers.engine_process import EngineHandle, Gone
+from workers.supervise import Supervisor
 
 NAME = "calibration"
 START_IN_S = 0.3

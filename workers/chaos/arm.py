@@ -4,19 +4,20 @@ import os
 import select
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
+from typing import Final
 
-import workers
 from workers.chaos.guardian import READY
+from workers.chaos.own import STARTS_WITHIN_S, clean_environment
 from workers.contract.errors import FaultError
-
-STARTS_WITHIN_S = 10.0
-"""About 0.1 s on an idle host; a host under load may take its time, a broken one must not hang the phase."""
 
 ENDS_WITHIN_S = 5.0
 
 _WORDS_BYTES = 4096
+_NONE: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +44,10 @@ class Armed:
         os.close(self.status_fd)
 
 
-def arm(entry: Path) -> Armed:
+def arm(entry: Path, *, secrets: Mapping[str, str] = _NONE) -> Armed:
     """Start a guardian for an entry that stands in the ledger, and wait until it watches.
 
+    `secrets`: variables of the environment that its fault refers to; the guardian has no others.
     Raises FaultError, with its own words where it had any, where it does not within STARTS_WITHIN_S.
     """
     agent_read, agent_write = (
@@ -54,7 +56,7 @@ def arm(entry: Path) -> Armed:
     status_read, status_write = os.pipe()
     try:
         try:
-            _start(entry, agent_read, status_write)
+            _start(entry, agent_read, status_write, secrets=secrets)
         finally:
             os.close(agent_read)
             os.close(status_write)
@@ -73,7 +75,7 @@ def _await_ready(entry: Path, status_fd: int) -> None:
         raise FaultError(f"guardian of {entry.name} did not start: {said}")
 
 
-def _start(entry: Path, agent_fd: int, status_fd: int) -> None:
+def _start(entry: Path, agent_fd: int, status_fd: int, *, secrets: Mapping[str, str]) -> None:
     """Run the first half, which leaves the second in the background."""
     module = ("-P", "-S", "-m", "workers.chaos.guardian")
     try:
@@ -81,7 +83,7 @@ def _start(entry: Path, agent_fd: int, status_fd: int) -> None:
             [sys.executable, *module, str(entry.absolute()), str(agent_fd), str(status_fd)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
-            env=_environment(),
+            env={**secrets, **clean_environment()},
             pass_fds=(agent_fd, status_fd),
             start_new_session=True,
             check=True,
@@ -89,12 +91,6 @@ def _start(entry: Path, agent_fd: int, status_fd: int) -> None:
         )
     except (OSError, subprocess.SubprocessError) as error:
         raise FaultError(f"guardian of {entry.name} did not start: {error}") from error
-
-
-def _environment() -> dict[str, str]:
-    """No secrets, and the very code that runs here; with all paths given, `site` need not be loaded (-S)."""
-    paths = [*filter(None, sys.path), str(Path(workers.__file__).parents[1])]
-    return {"PATH": os.defpath, "LC_ALL": "C.UTF-8", "PYTHONPATH": os.pathsep.join(paths)}
 
 
 def _readable(handle: int, timeout_s: float) -> bool:

@@ -10,11 +10,11 @@ from collections.abc import Callable, Collection, Mapping
 from itertools import pairwise
 from pathlib import Path
 
-from workers.chaos.contract import Match, ProcessId
+from workers.chaos.contract import Match, ProcessId, Scene
 from workers.chaos.processes import Process, ancestors, descendants, look_at_all, words
 from workers.contract.errors import FaultError
 
-__all__ = ["Match", "find", "protected"]
+__all__ = ["Match", "find", "matching", "protected"]
 
 Everyone = Mapping[int, Process]
 
@@ -22,7 +22,8 @@ _LISTEN = "0A"  # TCP_LISTEN of include/net/tcp_states.h, as /proc/net/tcp print
 _GONE = "ZXx"
 _SHOWN = 10  # processes named in a message; more say nothing to a person
 _STORES = frozenset({"redis-server", "redis-sentinel", "valkey-server", "valkey-sentinel"})
-_GUARDIAN = "workers.chaos.guardian"
+_OURS = frozenset({"workers.chaos.guardian", "workers.proxy"})
+"""Modules of ours that outlive a worker, and have the words of its faults on their command lines."""
 _TARGETS = frozenset({"demo-target", "workers.demo_target"})
 """Of Shakeout's own processes the demo target alone is there to be broken."""
 
@@ -40,7 +41,7 @@ def find(match: Match, *, agent: int | None = None) -> list[ProcessId]:
     hits = [
         process
         for process in _candidates(match, everyone)
-        if process.pid not in family and process.state not in _GONE and _GUARDIAN not in process.argv
+        if process.pid not in family and process.state not in _GONE and not _OURS.intersection(process.argv)
     ]
     roots = _fold(hits, everyone)
     _refuse_protected(hits)
@@ -53,6 +54,15 @@ def find(match: Match, *, agent: int | None = None) -> list[ProcessId]:
             f"{_list(inside)} below {_list(roots)} belongs to this worker: match something smaller"
         )
     return [process.identity() for process in (*roots, *below)]
+
+
+def matching(scene: Scene) -> list[ProcessId]:
+    """Who matches now in the place of a scene's processes; nobody where it is another number than is said."""
+    assert scene.match is not None  # noqa: S101  # of a kind that needs one
+    try:
+        return find(scene.match)
+    except FaultError:
+        return []
 
 
 def protected(process: Process) -> str:
@@ -105,10 +115,17 @@ def _of_pidfile(path: Path, everyone: Everyone) -> Process:
     try:
         pid = int(path.read_text(encoding="ascii").split()[0])
     except (OSError, ValueError, IndexError) as error:
-        raise FaultError(f"match.pidfile {path} holds no pid: {error}") from error
+        raise FaultError(f"match.pidfile {path} holds no pid: {_why(error)}") from error
     if pid not in everyone:
         raise FaultError(f"match.pidfile {path} names process {pid}, which does not run")
     return everyone[pid]
+
+
+def _why(error: Exception) -> str:
+    """Without the path once more, and without a number that says nothing to a person."""
+    if isinstance(error, OSError):
+        return error.strerror or "it cannot be read"
+    return "it is empty" if isinstance(error, IndexError) else "its first word is no number"
 
 
 def _listeners(port: int, everyone: Everyone) -> set[int]:

@@ -1,20 +1,12 @@
 """noop: a held fault that does nothing. Copy this file to begin another; docs/ADDING.md goes through it."""
 
-from collections.abc import Sequence
-from typing import ClassVar
-
 import msgspec
 
-from workers.chaos.contract import ProcessId
+from workers.chaos.contract import Kind, Scene
 
 
 class Noop:
     """Nothing happens, and it always takes effect: good for rehearsing a game day."""
-
-    held: ClassVar[bool] = True
-    client: ClassVar[bool] = False
-    works: ClassVar[bool] = True
-    needs_match: ClassVar[bool] = False
 
     class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """None."""
@@ -22,19 +14,26 @@ class Noop:
     def __init__(self, options: Options) -> None:
         """Take the options (there are none)."""
 
-    def check(self, processes: Sequence[ProcessId]) -> None:
+    def plan(self, scene: Scene) -> tuple[str, ...]:  # noqa: ARG002  # the shape of every fault
+        """It touches nothing."""
+        return ()
+
+    def check(self, scene: Scene) -> None:
         """All is well everywhere."""
 
-    def inject(self, processes: Sequence[ProcessId]) -> None:
+    def inject(self, scene: Scene) -> None:
         """Do nothing."""
 
-    def verify(self, processes: Sequence[ProcessId]) -> str:  # noqa: ARG002  # the shape of every fault
+    def verify(self, scene: Scene) -> str:  # noqa: ARG002  # the shape of every fault
         """It is always in effect."""
         return ""
 
-    def revert(self, processes: Sequence[ProcessId]) -> None:
+    def revert(self, scene: Scene) -> None:
         """Undo nothing."""
 
-    def residue(self, processes: Sequence[ProcessId]) -> str:  # noqa: ARG002  # the shape of every fault
+    def residue(self, scene: Scene) -> str:  # noqa: ARG002  # the shape of every fault
         """Nothing is left."""
         return ""
+
+
+KIND = Kind(Noop, Noop.Options)

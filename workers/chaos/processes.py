@@ -8,7 +8,7 @@ import errno
 import os
 import signal
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 
 import msgspec
@@ -20,10 +20,14 @@ _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 _KERNEL_THREAD = 0x00200000  # PF_KTHREAD of include/linux/sched.h
 _CMDLINE_CHARACTERS = 256  # enough to know a process by, little enough for a report
 _GONE = "ZXx"
+_LOOKS_EVERY_S = 0.05
 
 
 class Process(msgspec.Struct, frozen=True):
-    """One process at one look. `state`: the letter of /proc/PID/stat; `create_time`: seconds since boot."""
+    """One process at one look. `state`: the letter of /proc/PID/stat; `create_time`: seconds since boot.
+
+    `session`: pid of its session's leader, living or not.
+    """
 
     pid: int
     parent: int
@@ -32,6 +36,7 @@ class Process(msgspec.Struct, frozen=True):
     name: str
     argv: tuple[str, ...]
     kernel: bool
+    session: int = 0
 
     def identity(self) -> ProcessId:
         """Return who this is, for orders, ledgers and reports."""
@@ -47,6 +52,17 @@ def boot_id() -> str:
     """Return the id of this boot of the host; pids of another boot mean nothing."""
     with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:  # noqa: PTH123  # pathlib costs 6 ms
         return file.read().strip()
+
+
+def host_id() -> str:
+    """Return what tells this host from others, through all of its boots; empty where it has no such thing.
+
+    Source: man 5 machine-id.
+    """
+    try:
+        return _read("/etc/machine-id").strip()
+    except OSError:
+        return ""
 
 
 def look(pid: int) -> Process | None:
@@ -65,6 +81,7 @@ def look(pid: int) -> Process | None:
         name=name,
         argv=tuple(word for word in argv.rstrip("\0").split("\0") if word),
         kernel=bool(int(fields[6]) & _KERNEL_THREAD),
+        session=int(fields[3]),
     )
 
 
@@ -101,6 +118,13 @@ def thread_states(who: ProcessId) -> list[str]:
             with suppress(OSError):
                 states.append(_split(_read(f"/proc/{who.pid}/task/{thread}/stat"))[1][0])
     return [state for state in states if state not in _GONE]
+
+
+def wait_for(condition: Callable[[], bool], *, within_s: float) -> None:
+    """Wait until it is so, or the time is over; for what cannot be waited for in the kernel."""
+    until_s = boot_s() + within_s
+    while not condition() and boot_s() < until_s:
+        time.sleep(_LOOKS_EVERY_S)
 
 
 def ask_permission(who: ProcessId) -> None:

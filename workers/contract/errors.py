@@ -31,6 +31,17 @@ class EngineError(ShakeoutWorkerError):
     """An engine could not be started, readied or spoken to."""
 
 
+class HostError(ShakeoutWorkerError):
+    """This host cannot do it, though another may: no room on its disk, no engine that starts."""
+
+
+class DrainingError(ShakeoutWorkerError):
+    """The worker was told to leave before the attempt had begun anything."""
+
+    def __init__(self) -> None:
+        super().__init__("the worker is draining")
+
+
 class TargetRefusedError(ShakeoutWorkerError):
     """The target's address is not on this worker's allow-list."""
 

@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from workers.contract.traces import Trace, times_of
+from workers.contract.files.traces import Trace, times_of
 
 BLOCK = 65_536
 """Arrivals drawn at once: large enough that numpy's overhead vanishes, small enough to start at once."""

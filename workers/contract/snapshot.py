@@ -9,6 +9,7 @@ from typing import Literal
 import msgspec
 
 from workers.contract.bounds import BoundCount
+from workers.contract.decoding import guarded
 from workers.contract.sketch import SketchWire
 
 JUDGED = ""
@@ -20,6 +21,10 @@ OUTCOME_GROUP = "@outcome="
 """Failed requests of the judged span once more, by how they failed: "@outcome=http_503". No tag begins so."""
 ENDPOINT_GROUP = "@endpoint="
 """Requests of the judged span once more, by what they asked, where one activity asks several things."""
+MISSED_GROUP = "@missed="
+"""Requests of a group once more whose answer was not what their golden case expects, by their outcome."""
+TRIES_GROUP = "@tries"
+"""Requests of clients that try again, warm-up included: by how many tries each took, "1", "2", ..."""
 MOST_ENDPOINTS = 50
 """Of these groups, in an engine and in all of an activity: users' own code may make names without end."""
 TOO_MANY_ENDPOINTS = f"requests have over {MOST_ENDPOINTS} names; only the first are told apart"
@@ -174,10 +179,11 @@ class Snapshot(msgspec.Struct):
 
 
 encode = msgspec.msgpack.Encoder().encode
-decode = msgspec.msgpack.Decoder(Snapshot).decode
+decode = guarded(msgspec.msgpack.Decoder(Snapshot).decode)
 
 ExitOutcome = Literal["done", "stopped", "died", "error", "refused"]
-"""How an attempt ended: all its work done; told to stop or past its fence; its engine died; our error.
+"""How an attempt ended.
 
-Not allowed.
+All its work done; told to stop or past its fence; its engine died, or its host cannot run one though another
+may; our error; not allowed.
 """

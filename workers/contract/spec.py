@@ -11,6 +11,7 @@ import msgspec
 from workers.contract.behaviour import Retries, Sessions
 from workers.contract.bounds import Bound
 from workers.contract.data import DataSpec
+from workers.contract.fault_steps import FaultStep
 from workers.contract.samples import SampleSpec
 from workers.contract.schedule import ClosedArrivals, OpenArrivals
 
@@ -107,25 +108,74 @@ class RegressionSpec(msgspec.Struct, frozen=True, tag="regression"):
 
 
 class ChaosSpec(msgspec.Struct, frozen=True, tag="chaos"):
-    """One fault: `at_s` after the phase's start, held for `for_s` (0: one-shot).
+    """What an activity does to each of its hosts: one fault, or a composition, in order of time.
 
-    `match` as in the campaign file.
-
-    `demo_pid`: the process of the demo target on this host, where nothing else is matched.
+    `protect`: labels of workers that do no fault. `on_generators`: a fault that a whole host feels may be
+    done where Redis, a coordinator or load lives. `hidden`: nobody is shown what it is before it is over.
+    `target`: what clients are aimed at; `files`: those that options name by their path.
     """
 
     campaign: str
     phase: str
     activity: str
-    fault: str
-    options: dict[str, Any]
-    match: dict[str, Any] | None
-    at_s: float
-    for_s: float
+    steps: tuple[FaultStep, ...]
     fence_s: float
+    protect: tuple[str, ...] = ()
+    on_generators: bool = False
+    hidden: bool = False
+    target: TargetSpec | None = None
+    files: tuple[FileRef, ...] = ()
 
 
-ActivitySpec = LoadSpec | RegressionSpec | ChaosSpec
+class MonitorSpec(msgspec.Struct, frozen=True):
+    """Prometheus and Alertmanager, each "" where there is none; all texts may hold references to secrets."""
+
+    prometheus: str = ""
+    alertmanager: str = ""
+    headers: dict[str, str] = {}
+    tls: Tls | None = None
+
+
+class GaugeSpec(msgspec.Struct, frozen=True):
+    """A gauge on the metrics page `url` of a target; several series that fit are added up.
+
+    `name`: by which facts and judgements know it.
+    """
+
+    name: str
+    target: str
+    url: str
+    metric: str
+    labels: tuple[tuple[str, str], ...] = ()
+    headers: dict[str, str] = {}
+    tls: Tls | None = None
+
+
+class SilenceSpec(msgspec.Struct, frozen=True):
+    """What Alertmanager is to keep quiet while faults act: matchers (label, = or != or =~ or !~, value).
+
+    `from_s`, `until_s`: seconds after the phase's start; past `until_s` it ends by itself.
+    """
+
+    matchers: tuple[tuple[str, str, str], ...]
+    from_s: float
+    until_s: float
+
+
+class WatchSpec(msgspec.Struct, frozen=True, tag="watch"):
+    """What is looked at once a second while a phase's traffic runs: alerts by name, gauges."""
+
+    campaign: str
+    phase: str
+    activity: str
+    fence_s: float
+    monitor: MonitorSpec | None = None
+    alerts: tuple[str, ...] = ()
+    gauges: tuple[GaugeSpec, ...] = ()
+    silences: tuple[SilenceSpec, ...] = ()
+
+
+ActivitySpec = LoadSpec | RegressionSpec | ChaosSpec | WatchSpec
 
 
 class ShardTask(msgspec.Struct, frozen=True):
@@ -150,6 +200,20 @@ class ShardTask(msgspec.Struct, frozen=True):
     probe: bool = False
     skip_rows: tuple[int, ...] = ()
     signature: str = ""
+
+
+_WATCH = "@watch"
+"""No activity of a campaign can have this name."""
+
+
+def watch_key(phase: str) -> str:
+    """The key of the activity that watches a phase; no report shows it."""
+    return f"{phase}/{_WATCH}"
+
+
+def is_watch(activity: str) -> bool:
+    """Whether this is the key of an activity that watches a phase."""
+    return activity.endswith(f"/{_WATCH}")
 
 
 def attempt_id(activity: str, shard: int, number: int) -> str:

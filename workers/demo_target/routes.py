@@ -54,6 +54,8 @@ def answer(route: Route | None, asked: Asked) -> Reply | Stream:
     if request.method != route.method:
         return refusal(request.path, status=405, message=f"{request.path} takes {route.method} only")
     try:
+        if binary.LENGTH_HEADER not in request.headers:
+            request.body.decode()  # names and values that nobody reads would not be looked at otherwise
         return route.answer(asked)
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         return refusal(request.path, status=400, message=f"the body cannot be read: {error}")

@@ -4,16 +4,30 @@ import os
 import signal
 import sys
 import types
+from contextlib import suppress
+from pathlib import Path
 
 from workers import parent
 
 PARENT = "--parent"
+FIRST_TO_GO = 500
+"""Of oom_score_adj, from -1000 to 1000: whose memory runs out loses an engine, which its worker replaces."""
 
 
 def _die_with_parent(argv: list[str]) -> None:
     """Be killed when the thread that started this process ends; leave if that has happened already."""
     if not parent.bind(int(argv[argv.index(PARENT) + 1]) if PARENT in argv else None):
         os._exit(0)
+
+
+def _go_first() -> None:
+    """Have the kernel take engines before workers, coordinators, Redis or the target where memory runs out.
+
+    Source: proc_pid_oom_score_adj(5); raising one's own needs no privilege.
+    """
+    place = Path("/proc/self/oom_score_adj")
+    with suppress(OSError, ValueError):
+        place.write_text(str(max(FIRST_TO_GO, int(place.read_text()))), encoding="ascii")
 
 
 def _take_pipes() -> tuple[int, int]:
@@ -39,10 +53,11 @@ def import_locust() -> None:
 
 def main() -> None:
     """Serve one attempt; never returns."""
+    _go_first()
     orders_fd, words_fd = _take_pipes()
-    signal.signal(
-        signal.SIGINT, signal.SIG_IGN
-    )  # a terminal's Ctrl-C is for the worker, which halts its engines
+    # Ctrl-C, `timeout` and others signal a whole process group; it is for the worker, which hands over
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     import_locust()
     from workers.engine.child import serve  # noqa: PLC0415  # imports locust
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 
 from workers.contract.errors import EngineError
-from workers.contract.golden import read_golden
+from workers.contract.files.golden import read_golden
 from workers.contract.replay import ReplayOrder
 from workers.contract.spec import LoadSpec, RegressionSpec
 from workers.engine import wire

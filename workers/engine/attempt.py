@@ -111,7 +111,7 @@ def _work(control: Control, *, job: Job, sender: Sender, begin: wire.Begin) -> N
     except Exception as error:  # noqa: BLE001  # the boundary of an attempt: it ends with the reason
         control.trouble(error)
     if not job.stopped:
-        control.end("done", "")
+        control.finish()
 
 
 def _watch_fence(control: Control, *, job: Job, book: Book, start_ns: int) -> None:

@@ -8,7 +8,7 @@ import gevent
 from msgspec import structs
 
 from workers.contract.errors import DataError, ProtocolError
-from workers.contract.golden import MAX_PROBLEMS, Case, read_golden
+from workers.contract.files.golden import MAX_PROBLEMS, Case, read_golden
 from workers.contract.snapshot import CaseResult
 from workers.contract.spec import RegressionSpec
 from workers.engine import wire
@@ -87,7 +87,10 @@ class Cases:
         answer = self._sender.send(arrival, self._gear.protocol.build(case.request))
         if arrival.ended and answer.kind not in NOT_SENT:
             tries = self._tries.setdefault(row, [])
-            tries.append(self._judged(row, case, arrival=arrival, answer=answer))
+            result = self._judged(row, case, arrival=arrival, answer=answer)
+            tries.append(result)
+            if not result.passed:
+                book.recorder.missed(arrival.second, arrival.groups, result.outcome)
             if len(tries) == self._repeats:
                 self._results.append(together(self._tries.pop(row)))
 

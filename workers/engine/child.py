@@ -19,14 +19,16 @@ from workers.engine.warm import warm_up
 
 ASK_EVERY_S = 0.5
 """Between two questions whether the target is ready."""
-FLUSH_S = 5.0
-"""For the last words; a worker that does not read them in this time finds the counts in the mark file."""
+FLUSH_S = 120.0
+"""For the last words: of a worker that stood still until its engine was silent, and for a while longer.
+
+One that reads them later still finds the counts in the mark file, without times or tags."""
 
 
 def serve(*, orders_fd: int, words_fd: int, pid: int) -> None:
     """Serve one attempt and return; the caller leaves the process."""
     words = Words(words_fd)
-    control = Control()
+    control = Control(words.say)
     gevent.spawn(read_orders, orders_fd, control.take)
     warm_up()
     words.say(wire.Warm(pid))
@@ -68,7 +70,7 @@ def _prepare(order: wire.Prepare, control: Control) -> tuple[LoadSpec | Regressi
             return spec, UserCode(spec, gear=gear, files=order.files, control=control), gear
         case LoadSpec():
             gear = build(order, spec)
-            return spec, Load(spec, gear=gear, files=order.files), gear
+            return spec, Load(spec, gear=gear, files=order.files, until=control.until), gear
         case RegressionSpec():
             gear = build(order, spec)
             return spec, Cases(spec, gear=gear, files=order.files), gear

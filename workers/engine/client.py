@@ -4,28 +4,22 @@ Runs inside gevent. What a target does wrong is data in the `Exchange`; only an 
 loaded raises.
 """
 
-import time
 from collections.abc import Callable
 from typing import Final
 from urllib.parse import quote
 
-from workers.contract.errors import EngineError
 from workers.engine.connection import Connector
 from workers.engine.endpoint import Endpoint
 from workers.engine.exchange import Exchange
-from workers.engine.idle import Idle
+from workers.engine.lines import MAX_CONNECTIONS, Lines
 from workers.engine.open_connection import Connection
 from workers.engine.roundtrip import round_trip
 from workers.engine.trips import HELD_BYTES, Trips
 from workers.protocols.contract import Request
 
 MAX_BODY_BYTES: Final = 100 * 1024 * 1024
-MAX_CONNECTIONS: Final = 10_000
-"""The default ceiling of `max_in_flight`."""
 MAX_OPENINGS: Final = 256
 """Request lines with their headers that are remembered; an activity has a handful."""
-
-monotonic_ns = time.monotonic_ns
 
 
 class Client:
@@ -36,7 +30,7 @@ class Client:
     answer, as received; `max_held_bytes`: of all that are under way.
     """
 
-    __slots__ = ("_closes", "_connector", "_idle", "_in_flight", "_max_connections", "_openings", "_trips")
+    __slots__ = ("_closes", "_connector", "_lines", "_openings", "_trips")
 
     def __init__(
         self,
@@ -49,9 +43,7 @@ class Client:
     ) -> None:
         self._connector = Connector(endpoint)
         self._trips = Trips(timeout_s, answer_bytes=max_body_bytes, held_bytes=max_held_bytes)
-        self._max_connections = max_connections
-        self._idle = Idle[Connection]()
-        self._in_flight = 0
+        self._lines = Lines(self._connect, most=max_connections)
         self._closes = False
         self._openings: dict[tuple[object, ...], bytes] = {}
 
@@ -73,45 +65,23 @@ class Client:
         Raises TargetRefusedError where the address is not on the allow-list, EngineError beyond
         `max_connections`.
         """
-        if self._in_flight >= self._max_connections:
-            raise EngineError(
-                f"over {self._max_connections} requests in flight on one client, or it is closed"
-            )
-        exchange = Exchange()
         data = self._encode(request, headers_block, own_lines)
-        connection: Connection | None = None
-        keep = False
-        self._in_flight += 1
-        try:
-            connection = self._idle.take_or_open(self._connect, exchange)
-            if connection is not None:
-                if authorised():
-                    keep = round_trip(
-                        connection, exchange, request=request, data=data, trips=self._trips, on_sent=on_sent
-                    )
-                else:
-                    keep = True
-                    exchange.fail("unauthorised", "sending is no longer authorised", at_ns=monotonic_ns())
-        finally:
-            self._in_flight -= 1
-            if connection is not None:
-                self._put_back(connection, keep=keep)
-        return exchange
+
+        def trip(connection: Connection, exchange: Exchange) -> bool:
+            kept = round_trip(
+                connection, exchange, request=request, data=data, trips=self._trips, on_sent=on_sent
+            )
+            return kept and not self._closes
+
+        return self._lines.carry(trip, authorised)
 
     def close(self) -> None:
         """Close idle connections, those in flight with their requests. Nothing can be sent afterwards."""
-        self._max_connections = 0
-        self._idle.close()
+        self._lines.close()
         self._trips.close()
 
     def _connect(self) -> Connection:
         return self._connector.connect(self._trips.timeout_s)
-
-    def _put_back(self, connection: Connection, *, keep: bool) -> None:
-        if keep and self._max_connections and not self._closes:
-            self._idle.put(connection)
-        else:
-            connection.close()
 
     def _encode(self, request: Request, headers_block: bytes, own_lines: bytes) -> bytes:
         key = (request.path, request.headers, request.method, headers_block)

@@ -8,25 +8,33 @@ from typing import Any
 import gevent
 from gevent.event import AsyncResult, Event
 
-from workers.contract.errors import ShakeoutWorkerError, TargetRefusedError
+from workers.contract.errors import HostError, ShakeoutWorkerError, TargetRefusedError
 from workers.contract.snapshot import ExitOutcome
 from workers.engine import wire
-from workers.engine.book import Clock
+from workers.engine.book import NS, Clock
 from workers.engine.clockmap import fixed
 from workers.engine.fence import Fence
+from workers.engine.until import Until
+
+HANDED_OVER = "handed over"
 
 
 class Control:
-    """One attempt's orders. `ending`: (outcome, why), decided once, by whoever is first."""
+    """One attempt's orders. `ending`: (outcome, why), decided once, by whoever is first.
 
-    __slots__ = ("authorised", "begin", "clock", "ending", "fence", "prepare", "silent_ns")
+    `until`: when it begins nothing more. `say`: to the worker.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_say", "authorised", "begin", "clock", "ending", "fence", "prepare", "silent_ns", "until")
+
+    def __init__(self, say: Callable[[wire.Yielded], None] = lambda _: None) -> None:
+        self._say = say
         self.prepare: AsyncResult = AsyncResult()
         self.begin: AsyncResult = AsyncResult()
         self.authorised = Event()
         self.ending: AsyncResult = AsyncResult()
         self.fence = Fence()
+        self.until = Until()
         self.clock: Clock | None = None
         self.silent_ns = 0
 
@@ -38,6 +46,8 @@ class Control:
                 self.authorised.set()
             case wire.Halt(why):
                 self.end("stopped", why)
+            case wire.HandOver(until_s):
+                self._hand_over(until_s)
             case wire.Prepare():
                 self.prepare.set(order)
             case wire.Begin(start_ns):
@@ -54,15 +64,32 @@ class Control:
             self.silent_ns = time.monotonic_ns() if silent_ns is None else silent_ns
             self.ending.set((outcome, why))
 
+    def finish(self) -> None:
+        """All that was to be done is done; of the whole schedule, unless a successor does the rest."""
+        if self.until.is_set:
+            self.end("stopped", HANDED_OVER)
+        else:
+            self.end("done", "")
+
     def trouble(self, error: BaseException) -> None:
         """End because of an error on this side; one that nobody foresaw leaves its traceback on stderr."""
         if isinstance(error, TargetRefusedError):
             self.end("refused", str(error))
+        elif isinstance(error, HostError):
+            self.end("died", str(error))
         elif isinstance(error, ShakeoutWorkerError):
             self.end("error", str(error))
         else:
             traceback.print_exception(error)
             self.end("error", f"the engine failed: {type(error).__name__}: {error}")
+
+    def _hand_over(self, until_s: float) -> None:
+        """Promise it, and say so; where nothing has begun there is nothing to wait for."""
+        if self.clock is None:
+            self.end("stopped", HANDED_OVER)
+        elif not self.ending.ready():
+            at_ns = self.until.promise(round(until_s * NS), now_ns=self.clock.now_ns())
+            self._say(wire.Yielded(at_ns / NS))
 
     def ends_before(self, event: Any) -> bool:
         """Wait for an event or the end; True where the end has come. EOF of the orders bounds it."""

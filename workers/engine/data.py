@@ -17,12 +17,12 @@ import numpy as np
 import numpy.typing as npt
 
 from workers.contract.data import DataSpec, FileData, HistogramFile, Length, SyntheticData
-from workers.contract.data_rows import DataRow, read_row, recorded_lengths
 from workers.contract.errors import DataError, ProtocolError
-from workers.contract.histograms import read_histogram
+from workers.contract.files.data_rows import DataRow, read_row, recorded_lengths
+from workers.contract.files.histograms import read_histogram
+from workers.contract.files.length_tables import LengthTable, has_lengths
+from workers.contract.files.tables import form_of
 from workers.contract.json_text import decode
-from workers.contract.length_tables import LengthTable, has_lengths
-from workers.contract.tables import form_of
 from workers.engine.row_files import LineFile, Source, TableFile
 from workers.engine.synthetic import Prompts, Synthetic
 from workers.engine.tape import Counter

@@ -14,6 +14,7 @@ from workers.engine.alarm import Alarm
 from workers.engine.arrival import Arrival
 from workers.engine.book import Clock
 from workers.engine.clockmap import monotonic_ns
+from workers.engine.until import Until
 
 CHUNK = 2048
 """Arrivals turned from numpy into Python at once: 0.1 ms, so that it costs no lag."""
@@ -23,6 +24,8 @@ TOGETHER = 3
 """Arrivals given away at once where they come faster than HOLD_NS: waking up costs more than sending."""
 HOLD_NS = 400_000
 """The longest that one of them waits for the others; it shows as lag."""
+LOOK_NS = 100_000_000
+"""Where the next arrival is far away, it is looked so often whether it is still to be offered."""
 
 
 def arrivals_of(arrivals: OpenArrivals, *, shard: int, of: int, from_ns: int) -> Iterator[tuple[int, int]]:
@@ -47,12 +50,13 @@ def dispatch(
     clock: Clock,
     offer: Callable[[Arrival], None],
     goes_on: Callable[[int], bool],
+    until: Until | None = None,
 ) -> None:
-    """Offer every arrival at its time, until the schedule ends or `goes_on(index)` says no.
+    """Offer every arrival at its time, until the schedule or `until` ends or `goes_on(index)` says no.
 
     `offer` and `goes_on` are called in the event loop and may not block. What they raise is raised here.
     """
-    pump = _Pump(clock, offer, goes_on)
+    pump = _Pump(clock, offer, goes_on, until or Until())
     try:
         while not pump.stopped and (batch := list(islice(schedule, CHUNK))):
             pump.give_away(batch)
@@ -73,12 +77,14 @@ class _Pump:
         "_hub",
         "_offer",
         "_owner",
+        "_until",
         "stopped",
     )
 
     def __init__(
-        self, clock: Clock, offer: Callable[[Arrival], None], goes_on: Callable[[int], bool]
+        self, clock: Clock, offer: Callable[[Arrival], None], goes_on: Callable[[int], bool], until: Until
     ) -> None:
+        self._until = until
         self._clock = clock
         self._offer = offer
         self._goes_on = goes_on
@@ -123,16 +129,19 @@ class _Pump:
 
     def _give_due(self) -> int | None:
         """Give away what is due, a few at a time; when to come again, None where the batch is over."""
-        batch, steer = self._batch, self._clock.steer
+        batch, steer, until_ns = self._batch, self._clock.steer, self._until.at_ns
         shift_ns = steer.goal_ns if steer.start_ns == steer.goal_ns else None
         now_ns = time.monotonic_ns()
         for _ in range(AT_ONCE):
             if self._at == len(batch):
                 return None
             index, at_ns = batch[self._at]
+            if at_ns >= until_ns:
+                self.stopped = True
+                return None
             intended_ns = at_ns + shift_ns if shift_ns is not None else monotonic_ns(steer, at_ns)
             if intended_ns > now_ns:
-                return self._last_together(intended_ns)
+                return min(self._last_together(intended_ns), now_ns + LOOK_NS)
             self._at += 1
             if not self._goes_on(index):
                 self.stopped = True

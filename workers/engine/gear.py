@@ -5,12 +5,13 @@ from dataclasses import dataclass
 import gevent
 from gevent import socket
 
+from workers.contract.addresses import joined
 from workers.contract.bounds import Bound
 from workers.contract.schedule import ClosedArrivals
 from workers.contract.spec import LoadSpec, RegressionSpec, ShardTask, longest_s, share
 from workers.engine import wire
 from workers.engine.allow import parse_allow_list
-from workers.engine.ceiling import Ceiling
+from workers.engine.ceiling import Ceiling, ceiling_of, limit_of
 from workers.engine.endpoint import Endpoint, endpoint_for, header_block
 from workers.engine.markfile import MarkFile
 from workers.engine.tape import Counter
@@ -45,12 +46,13 @@ class Gear:
 
 
 def build(prepare: wire.Prepare, spec: LoadSpec | RegressionSpec) -> Gear:
-    """Build it. Raises TargetRefusedError, EngineError or ProtocolError where the spec cannot be run here."""
+    """Build it. Raises ShakeoutWorkerError where the spec cannot be run here."""
     task, target = prepare.task, spec.target
     total = spec.concurrency if isinstance(spec, RegressionSpec) else in_flight_of(spec)
     cap = max(share(total, task.shard, task.of), 1)
     endpoint = endpoint_for(target, allow=parse_allow_list(prepare.allow_targets), files=prepare.files)
-    check_allowed(endpoint)
+    addresses = check_allowed(endpoint)
+    place = joined(endpoint.host, endpoint.port)
     protocol = make_protocol(
         target.protocol, target.options, seed=spec.seed, for_regression=isinstance(spec, RegressionSpec)
     )
@@ -68,7 +70,7 @@ def build(prepare: wire.Prepare, spec: LoadSpec | RegressionSpec) -> Gear:
         block=header_block(endpoint, prepare.headers),
         marks=MarkFile(prepare.watermark, bounds=spec.bounds, timeout_s=longest_s(spec)),
         crowd=Crowd(target.protocol, host=target.url),
-        ceiling=Ceiling(target.rate_limit_per_s / task.of if target.rate_limit_per_s else None),
+        ceiling=ceiling_of(spec, task, limit_of(place, addresses, prepare.target_limits)),
         seen=prepare.seen,
         counter=counter,
     )
@@ -79,15 +81,15 @@ def in_flight_of(spec: LoadSpec) -> int:
     return spec.arrivals.users if isinstance(spec.arrivals, ClosedArrivals) else spec.max_in_flight
 
 
-def check_allowed(endpoint: Endpoint) -> None:
+def check_allowed(endpoint: Endpoint) -> list[str]:
     """Refuse a target that is not on the allow-list; a name that does not resolve yet may come.
 
-    Raises TargetRefusedError.
+    Its addresses, none where it does not resolve. Raises TargetRefusedError.
     """
     try:
         with gevent.Timeout(RESOLVE_S, TimeoutError("no answer")):
             found = socket.getaddrinfo(endpoint.host, endpoint.port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
-        return
+        return []
     addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
-    endpoint.allow.permitted(endpoint.host, endpoint.port, addresses=addresses)
+    return endpoint.allow.permitted(endpoint.host, endpoint.port, addresses=addresses)

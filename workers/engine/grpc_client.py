@@ -5,26 +5,20 @@ time: as many connections are open as calls are in flight, so that no call waits
 """
 
 import struct
-import time
 from collections.abc import Callable
 from typing import Final
 
-from workers.contract.errors import EngineError
 from workers.engine.connection import Connector
 from workers.engine.endpoint import Endpoint
 from workers.engine.exchange import Exchange
 from workers.engine.grpc_call import Call
 from workers.engine.h2_connection import H2Connection, open_connection
 from workers.engine.h2_headers import RequestHead
-from workers.engine.idle import Idle
+from workers.engine.lines import MAX_CONNECTIONS, Lines
 from workers.engine.trips import Trips
 from workers.protocols.contract import Request
 
 MAX_ANSWER_BYTES: Final = 100 * 1024 * 1024
-MAX_CONNECTIONS: Final = 10_000
-"""The default ceiling of `max_in_flight`."""
-
-monotonic_ns = time.monotonic_ns
 
 
 class GrpcClient:
@@ -35,7 +29,7 @@ class GrpcClient:
     caller. `max_answer_bytes`: of one answer, as received.
     """
 
-    __slots__ = ("_connector", "_endpoint", "_head", "_idle", "_in_flight", "_max_connections", "_trips")
+    __slots__ = ("_connector", "_endpoint", "_head", "_lines", "_trips")
 
     def __init__(
         self,
@@ -51,9 +45,7 @@ class GrpcClient:
         self._connector = Connector(endpoint)
         self._head = RequestHead(endpoint.authority, secure=endpoint.context is not None, timeout_s=timeout_s)
         self._trips = Trips(timeout_s, answer_bytes=max_answer_bytes)
-        self._max_connections = max_connections
-        self._idle = Idle[H2Connection]()
-        self._in_flight = 0
+        self._lines = Lines(self._connect, most=max_connections)
 
     def send(
         self,
@@ -74,40 +66,18 @@ class GrpcClient:
         Raises TargetRefusedError where the address is not on the allow-list, EngineError beyond
         `max_connections`.
         """
-        if self._in_flight >= self._max_connections:
-            raise EngineError(f"over {self._max_connections} calls in flight on one client, or it is closed")
-        exchange = Exchange()
         head = self._head.encode(request, headers_block, own_lines)
         message = struct.pack(">BI", 0, len(request.body)) + request.body
-        connection: H2Connection | None = None
-        keep = False
-        self._in_flight += 1
-        try:
-            connection = self._idle.take_or_open(self._connect, exchange)
-            if connection is not None:
-                if authorised():
-                    call = Call(connection, exchange, message=message, trips=self._trips)
-                    keep = call.make(head, on_sent)
-                else:
-                    keep = True
-                    exchange.fail("unauthorised", "sending is no longer authorised", at_ns=monotonic_ns())
-        finally:
-            self._in_flight -= 1
-            if connection is not None:
-                self._put_back(connection, keep=keep)
-        return exchange
+
+        def trip(connection: H2Connection, exchange: Exchange) -> bool:
+            return Call(connection, exchange, message=message, trips=self._trips).make(head, on_sent)
+
+        return self._lines.carry(trip, authorised)
 
     def close(self) -> None:
         """Close idle connections, those in flight with their calls. Nothing can be sent afterwards."""
-        self._max_connections = 0
-        self._idle.close()
+        self._lines.close()
         self._trips.close()
 
     def _connect(self) -> H2Connection:
         return open_connection(self._connector, self._endpoint, limit_s=self._trips.timeout_s)
-
-    def _put_back(self, connection: H2Connection, *, keep: bool) -> None:
-        if keep and self._max_connections:
-            self._idle.put(connection)
-        else:
-            connection.close()

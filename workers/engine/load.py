@@ -6,13 +6,13 @@ from pathlib import Path
 
 import gevent
 
-from workers.contract.conversation import proving
 from workers.contract.data import FileData
 from workers.contract.errors import ShakeoutWorkerError
+from workers.contract.files.conversation import proving
+from workers.contract.files.traces import load as load_times
 from workers.contract.schedule import ClosedArrivals, OpenArrivals, fingerprint
 from workers.contract.snapshot import JUDGED, CaseResult
 from workers.contract.spec import LoadSpec
-from workers.contract.traces import load as load_times
 from workers.engine import wire
 from workers.engine.arrival import NS, Arrival, grouping
 from workers.engine.book import Ledger
@@ -26,6 +26,7 @@ from workers.engine.retries import Retrying
 from workers.engine.segments import tag_groups
 from workers.engine.sender import Sender, no_answer
 from workers.engine.sessions import Talks
+from workers.engine.until import Until
 from workers.protocols.contract import Answer
 
 SETTLE_S = 0.02
@@ -35,10 +36,11 @@ SETTLE_S = 0.02
 class Load:
     """One attempt at a shard of load; `run` returns when its work is done."""
 
-    def __init__(self, spec: LoadSpec, *, gear: Gear, files: dict[str, str]) -> None:
+    def __init__(self, spec: LoadSpec, *, gear: Gear, files: dict[str, str], until: Until) -> None:
         assert spec.data is not None  # noqa: S101  # only a locustfile has none
         self._spec = spec
         self._gear = gear
+        self._until = until
         self._rows: Rows = open_rows(
             located(spec.data, files),
             seed=spec.seed,
@@ -57,7 +59,7 @@ class Load:
         self.stopped = False
 
     def run(self, sender: Sender, begin: wire.Begin) -> None:
-        """Offer everything from `begin.from_s` on and wait until it is over."""
+        """Offer everything from `begin.from_s` on, to the end or its hand-over, and wait until it is over."""
         spec = self._spec
         if spec.sessions is not None:
             end_ns = round(spec.arrivals.duration_s * NS)
@@ -113,6 +115,7 @@ class Load:
             clock=sender.book.clock,
             offer=pool.offer,
             goes_on=self._goes_on,
+            until=self._until,
         )
         while not (self.stopped or (pool.is_empty() and not sender.book.flying and not self._waiting)):
             pool.expire()
@@ -123,12 +126,11 @@ class Load:
     ) -> None:
         loop = Loop(
             arrivals,
-            crowd=self._gear.crowd,
+            gear=self._gear,
             book=ledger,
             send=lambda arrival: self._send_closed(sender, arrival),
-            task=self._gear.task,
             goes_on=self._goes_on,
-            ceiling=self._gear.ceiling,
+            until=self._until,
             stride=self._stride,
         )
         loop.run(from_ns=round(begin.from_s * NS))
@@ -147,7 +149,7 @@ class Load:
         if self._gear.ceiling.admits(time.monotonic_ns()):
             answer = self._send(sender, arrival)
         else:
-            why = "above the target's rate_limit; it was not sent"
+            why = f"above {self._gear.ceiling.whose}; it was not sent"
             sender.withhold(arrival, why)
             answer = no_answer("unsent", why)
         talks = self._talks

@@ -66,6 +66,7 @@ class UserCode:
         self._names: set[str] = set()
         self._troubles: set[str] = set()
         self._next = gear.task.shard
+        self._until = control.until
         self._runner: LocalRunner | None = None
         self._witness: Witness | None = None
         self.fingerprint = ""
@@ -153,7 +154,8 @@ class UserCode:
             runner.spawn_users({kinds[user].__name__: 1})
 
     def _over(self, book: Book) -> bool:
-        return self.stopped or book.clock.now_ns() >= self._arrivals.duration_s * NS
+        end_ns = min(self._arrivals.duration_s * NS, self._until.at_ns)
+        return self.stopped or book.clock.now_ns() >= end_ns
 
     def _stop(self, runner: LocalRunner, book: Book) -> None:
         """Users end what they are at within the target's timeout; those that hang are killed."""

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from workers.contract.bounds import Bound
-from workers.contract.errors import EngineError
+from workers.contract.errors import HostError
 from workers.contract.snapshot import WARMUP
 from workers.engine.arrival import Arrival
 
@@ -44,7 +44,7 @@ class MarkFile:
     """Write side; each method is a few stores into memory, in an order that is true at every instant.
 
     An arrival is `handed` first; its cell stays its own, because the ring is longer than any arrival's life.
-    Raises EngineError where the file cannot be made or the disk has no room for it.
+    Raises HostError where the file cannot be made or the disk has no room for it.
     """
 
     __slots__ = ("_cells", "_map", "_outcomes", "_q", "_ring", "_slots", "_width")
@@ -143,7 +143,7 @@ def _allocated(path: str, size_bytes: int) -> mmap.mmap:
             os.posix_fallocate(file.fileno(), 0, size_bytes)
             return mmap.mmap(file.fileno(), size_bytes)
     except OSError as error:
-        raise EngineError(
+        raise HostError(
             f"cannot keep the engine's counts, {size_bytes:,} bytes in {path}: {error.strerror};"
             " make room there, or set SHAKEOUT_HOME to another folder"
         ) from error

@@ -6,7 +6,15 @@ Values are appended to flat arrays as requests end and bucketed with numpy once 
 from collections.abc import Sequence
 
 from workers.contract.bounds import Bound
-from workers.contract.snapshot import JUDGED, OUTCOME_GROUP, OWN_DELAY, Cell, ErrorExample
+from workers.contract.snapshot import (
+    JUDGED,
+    MISSED_GROUP,
+    OUTCOME_GROUP,
+    OWN_DELAY,
+    TRIES_GROUP,
+    Cell,
+    ErrorExample,
+)
 from workers.engine.breath import breathe
 from workers.engine.cells import Counted, RawCell
 from workers.engine.measure import OK, Measured, Times, count, count_plain, least_bound_ns
@@ -120,6 +128,17 @@ class Recorder:
             cell.outcomes[outcome] = cell.outcomes.get(outcome, 0) + 1
             if counted is not None:
                 cell.add(counted)
+
+    def missed(self, second: int, groups: Sequence[str], outcome: str) -> None:
+        """Count once more a golden case's request that is over, and was not answered as the case expects."""
+        for group in groups:
+            cell = self._cell(second, MISSED_GROUP + group)
+            cell.outcomes[outcome] = cell.outcomes.get(outcome, 0) + 1
+
+    def tried(self, second: int, tries: int) -> None:
+        """Count a request of a client that tries again, by its tries, once it is over."""
+        cell = self._cell(second, TRIES_GROUP)
+        cell.outcomes[str(tries)] = cell.outcomes.get(str(tries), 0) + 1
 
     def example(self, outcome: str, text: str, *, request_id: str, intended_s: float) -> None:
         """Keep a failed request's reason, if it is among the first few different ones of its outcome."""

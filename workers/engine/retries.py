@@ -115,6 +115,7 @@ class Retrying:
             tries.append(asked)
         counts = self._counts
         counts.tries[len(tries)] = counts.tries.get(len(tries), 0) + 1
+        self._sender.book.recorder.tried(arrival.second, len(tries))
         if len(tries) > 1:
             asked = _whole(tries, began_ns=began_ns)
         self._sender.book_answer(arrival, request, asked)

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from workers.contract.errors import DataError
-from workers.contract.tables import MAX_LINE_BYTES, Form, read_table
+from workers.contract.files.tables import MAX_LINE_BYTES, Form, read_table
 
 MAX_ROWS = 20_000_000
 """Lines indexed at 24 bytes each: 480 MB; a larger file is split between activities."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
 
-from workers.contract.names import ID_HEADER
+from workers.contract.broker.names import ID_HEADER
 from workers.contract.snapshot import UNSENT_GENERATOR
 from workers.contract.spec import ShardTask
 from workers.engine.arrival import NS, Arrival

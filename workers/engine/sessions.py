@@ -7,8 +7,8 @@ first turn is the arrival; the next is due `think_s` after the answer, with all 
 import time
 
 from workers.contract.behaviour import Sessions
-from workers.contract.conversation import Message, is_script, messages_of, said, script_of
 from workers.contract.errors import DataError, ProtocolError
+from workers.contract.files.conversation import Message, is_script, messages_of, said, script_of
 from workers.contract.snapshot import SessionCounts
 from workers.engine.arrival import NS, Arrival
 from workers.engine.book import Book, Clock

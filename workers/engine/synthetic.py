@@ -23,7 +23,7 @@ from workers.contract.data import (
     Uniform,
 )
 from workers.contract.errors import DataError
-from workers.contract.trace_formats import BLOCK_TOKENS, MAX_LENGTH, Lengths
+from workers.contract.files.trace_formats import BLOCK_TOKENS, MAX_LENGTH, Lengths
 from workers.engine.tape import TAPE_WORDS, Counter, Tape
 
 MOST_BLOCKS = 8192

@@ -5,9 +5,10 @@ from typing import Protocol, cast
 
 from workers.contract.errors import EngineError
 from workers.engine import ready
-from workers.engine.client import MAX_CONNECTIONS, Client
+from workers.engine.client import Client
 from workers.engine.endpoint import Endpoint
 from workers.engine.exchange import Exchange
+from workers.engine.lines import MAX_CONNECTIONS
 from workers.protocols.contract import Request, TargetProtocol
 
 GRPC = "grpc"

@@ -2,7 +2,8 @@
 
 All have the same time, so the first to begin is the first whose time is up: one timer serves them all.
 Answers are stamped as they come in and read afterwards: greenlets run only once the loop has emptied the
-sockets that had something.
+sockets that had something. After a stop of this process or host its timers come before its sockets: so a
+deadline that is heard late is asked again, once what had come by then is read.
 """
 
 import time
@@ -17,6 +18,9 @@ HELD_BYTES: Final = 1024 * 1024 * 1024
 """Of all answers under way together: ten of the longest that are read."""
 WAKE_FOR_NS: Final = 1_000_000
 """Answers are read for this long before sockets are looked at again: what comes meanwhile is stamped late."""
+STALL_NS: Final = 50_000_000
+"""A timer that comes so late: the loop stood still, and did not see what came meanwhile."""
+LOOKS_AGAIN_AFTER_NS: Final = 20_000_000
 
 
 class Trip(Protocol):
@@ -35,7 +39,7 @@ class Trips:
     """
 
     __slots__ = (
-        "_due", "_go_on", "_held", "_hub", "_last_due_ns", "_most_held", "_over", "_ringing",
+        "_due", "_go_on", "_held", "_hub", "_last_due_ns", "_most_held", "_over", "_ringing", "_rings_ns",
         "_timeout_ns", "_timer", "_waking", "answer_bytes", "heads", "timeout_s",
     )  # fmt: skip
 
@@ -50,7 +54,7 @@ class Trips:
         self._over: deque[Trip] = deque()
         self._waking = self._ringing = False
         self._hub = get_hub()
-        self._last_due_ns = 0
+        self._last_due_ns = self._rings_ns = 0
         self._timer = self._hub.loop.timer(0.0)
         self._go_on = self._hub.loop.timer(0.0)
 
@@ -122,7 +126,7 @@ class Trips:
                 self._go_on.start(self._wake)
 
     def _ring_at(self, at_ns: int) -> None:
-        self._ringing = True
+        self._ringing, self._rings_ns = True, at_ns
         self._timer.close()
         self._timer = self._timer_at(at_ns)
         self._timer.start(self._ring, update=True)
@@ -133,6 +137,9 @@ class Trips:
     def _ring(self) -> None:
         self._ringing = False
         now_ns = time.monotonic_ns()
+        if now_ns - self._rings_ns > STALL_NS:
+            self._ring_at(now_ns + LOOKS_AGAIN_AFTER_NS)
+            return
         late = []
         for trip, due_ns in self._due.items():
             if due_ns > now_ns:

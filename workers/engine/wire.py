@@ -35,7 +35,8 @@ class Prepare(msgspec.Struct, frozen=True, tag="prepare"):
 
     `spec`: JSON bytes of the ActivitySpec; `files`: sha256 -> local path; `headers`: with secrets filled in;
     `allow_targets`: entries `host[:port]` or CIDR beside loopback; `watermark`: path of the shared-memory
-    file to create.
+    file to create. `target_limits`: HOST:PORT -> requests per second that this engine may send there,
+    whatever the spec says.
     """
 
     task: ShardTask
@@ -45,6 +46,7 @@ class Prepare(msgspec.Struct, frozen=True, tag="prepare"):
     allow_targets: tuple[str, ...]
     watermark: str
     seen: Seen = Seen()
+    target_limits: dict[str, float] = {}
 
 
 class Begin(msgspec.Struct, frozen=True, tag="begin"):
@@ -70,6 +72,15 @@ class Authorise(msgspec.Struct, frozen=True, tag="authorise"):
     until_ns: int
 
 
+class HandOver(msgspec.Struct, frozen=True, tag="hand-over"):
+    """Begin nothing intended at `until_s` of the phase or later, say `Yielded`, and end with the last answer.
+
+    For a load alone; a second one changes nothing.
+    """
+
+    until_s: float
+
+
 class Halt(msgspec.Struct, frozen=True, tag="halt"):
     """Send nothing more; give up what is in flight, send the final snapshot, exit.
 
@@ -79,7 +90,7 @@ class Halt(msgspec.Struct, frozen=True, tag="halt"):
     why: str
 
 
-ToEngine = Prepare | Begin | Retime | Authorise | Halt
+ToEngine = Prepare | Begin | Retime | Authorise | HandOver | Halt
 
 
 class Warm(msgspec.Struct, frozen=True, tag="warm"):
@@ -108,6 +119,15 @@ class Taken(msgspec.Struct, frozen=True, tag="taken"):
     body: bytes
 
 
+class Yielded(msgspec.Struct, frozen=True, tag="yielded"):
+    """A promise: nothing intended at `until_s` of the phase or later is begun any more.
+
+    Later than was asked for where the order came late.
+    """
+
+    until_s: float
+
+
 class Finished(msgspec.Struct, frozen=True, tag="finished"):
     """The last word: how it ended. Nothing was sent after monotonic `silent_ns`."""
 
@@ -118,7 +138,7 @@ class Finished(msgspec.Struct, frozen=True, tag="finished"):
     silent_ns: int
 
 
-FromEngine = Warm | Prepared | Unready | Taken | Finished
+FromEngine = Warm | Prepared | Unready | Taken | Yielded | Finished
 
 encode = msgspec.msgpack.Encoder().encode
 decode_order = msgspec.msgpack.Decoder(ToEngine).decode

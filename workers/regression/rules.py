@@ -13,7 +13,7 @@ import msgspec
 
 import workers.regression
 from workers.contract.errors import DataError
-from workers.contract.golden import MAX_PROBLEMS, Case
+from workers.contract.files.golden import MAX_PROBLEMS, Case
 from workers.contract.kinds import UnknownKindError, resolve
 from workers.protocols.contract import Answer, bounded
 from workers.regression.contract import Comparator, is_numeric, shown

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 
+from orchestrator.campaign.checks.ceilings import limits, names_beside
 from orchestrator.campaign.checks.walk import activities, target_of
 from orchestrator.campaign.findings import Finding
 from orchestrator.campaign.models import Campaign, LoadActivity, SoakActivity, Target
@@ -21,7 +22,8 @@ def check_clients(campaign: Campaign) -> Iterator[Finding]:
             yield from _retries(path, activity, target)
             yield from _sessions(path, activity, target)
             if activity.locustfile is not None:
-                yield from _locustfile(path, activity, target, name=activity.locustfile)
+                limited = not limits(campaign).keys().isdisjoint(names_beside(campaign, activity.target))
+                yield from _locustfile(path, activity, limited=limited, name=activity.locustfile)
 
 
 def _retries(path: Path, activity: LoadActivity | SoakActivity, target: Target | None) -> Iterator[Finding]:
@@ -56,7 +58,7 @@ def _sessions(path: Path, activity: LoadActivity | SoakActivity, target: Target 
 
 
 def _locustfile(
-    path: Path, activity: LoadActivity | SoakActivity, target: Target | None, *, name: str
+    path: Path, activity: LoadActivity | SoakActivity, *, limited: bool, name: str
 ) -> Iterator[Finding]:
     where = (*path, "locustfile")
     if "://" in name or PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
@@ -74,6 +76,6 @@ def _locustfile(
     ):
         if getattr(activity, key):
             yield Finding((*path, key), f"stands beside locustfile: {why}", "leave it out")
-    if target is not None and target.rate_limit is not None:
+    if limited:
         message = f"target {activity.target} has a rate_limit, which users of a locustfile cannot be held to"
         yield Finding(where, message, "use process: closed with data, or a target without rate_limit")

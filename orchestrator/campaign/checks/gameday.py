@@ -24,6 +24,7 @@ def check_gameday(campaign: Campaign) -> Iterator[Finding]:
     if day.announce is not None:
         yield from check_url(("gameday", "announce"), day.announce)
     yield from _approvals(day, [phase.name for phase in campaign.phases])
+    yield from _runbook(day, [phase.name for phase in campaign.phases])
 
 
 def _window(window: Window) -> Iterator[Finding]:
@@ -62,3 +63,21 @@ def _approvals(day: GameDay, phases: list[str]) -> Iterator[Finding]:
             yield Finding(
                 (*path, "by"), f"there is no role {approval.by!r}", nearest(approval.by, list(day.roles))
             )
+
+
+def _runbook(day: GameDay, phases: list[str]) -> Iterator[Finding]:
+    names: set[str] = set()
+    for place, step in enumerate(day.runbook):
+        path = ("gameday", "runbook", place)
+        name = step.name or f"step-{place + 1}"
+        if name in names:
+            yield Finding(path, f"there are two steps {name!r}", "say another `name`: `done` ticks by it")
+        names.add(name)
+        if not step.text.strip() and not step.command.strip():
+            yield Finding(path, "says nothing", "give it a `text` or a `command`")
+        if step.by is not None and step.by not in day.roles:
+            message = f"there is no role {step.by!r}"
+            yield Finding((*path, "by"), message, nearest(step.by, list(day.roles)))
+        if step.phase is not None and step.phase not in phases:
+            message = f"there is no phase {step.phase!r}"
+            yield Finding((*path, "phase"), message, nearest(step.phase, phases))

@@ -1,7 +1,7 @@
 """Regression: which keys go together, and rules that the table of comparators knows (CAMPAIGN.md 7 and 8)."""
 
 from collections.abc import Iterator
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -71,17 +71,17 @@ def _compare(path: Path, activity: RegressionActivity) -> Iterator[Finding]:
             yield from check_options(where, options, resolve("workers.regression", TABLE, rule))
 
 
-def check_options(path: Path, options: dict[str, object], kind: type) -> Iterator[Finding]:
+def check_options(path: Path, options: dict[str, object], kind: Any) -> Iterator[Finding]:
     """What a kind's own `Options` refuses, at the key that it speaks of where it names one."""
     try:
-        msgspec.convert(options, kind.Options)  # type: ignore[attr-defined]
+        msgspec.convert(options, kind.Options)
     except msgspec.ValidationError as error:
         message, _, place = str(error).partition(" - at `$.")
         key = place.partition("`")[0].partition(".")[0].partition("[")[0]
         where = (*path, key) if key in options else path
         unknown = message.partition("unknown field `")[2].rstrip("`")
         if unknown:
-            known = list(kind.Options.__struct_fields__)  # type: ignore[attr-defined]
+            known = list(kind.Options.__struct_fields__)
             yield Finding((*path, unknown), "unknown key", nearest(unknown, known))
             return
         missing = message.partition("missing required field `")[2].rstrip("`")

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from orchestrator.campaign.checks.walk import activities, length_s
+from orchestrator.campaign.composing import span_of
 from orchestrator.campaign.findings import Finding, nearest
 from orchestrator.campaign.models import (
     Activity,
@@ -21,6 +22,8 @@ from orchestrator.slo.names import GIVEN_TAGS
 
 TURN = "turn"
 OF_LOCUSTFILES = ("name", "method")
+LEAST_TRAILING_S = 2.0
+"""Of `abort_if`: the second that ended just now is not in yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,10 @@ def check_suffixes(campaign: Campaign, stand: Stand) -> Iterator[Finding]:
 
 def _window(campaign: Campaign, stand: Stand) -> Iterator[Finding]:
     window_s = stand.expression.suffixes.over_s[0]
+    if stand.place == "abort_if" and min(stand.expression.suffixes.over_s) < LEAST_TRAILING_S:
+        message = "numbers come in up to a second late: so short a window is empty, which would stop any run"
+        yield Finding(stand.path, message, f"say over {LEAST_TRAILING_S:g}s or longer")
+        return
     for span_s, whose in _judged(campaign, stand):
         if window_s > span_s:
             message = f"a window of {window_s:g}s is longer than {whose}, {span_s:g}s"
@@ -73,7 +80,7 @@ def _judged(campaign: Campaign, stand: Stand) -> Iterator[tuple[float, str]]:
             (length, during) for phase in phases for name, length in _lengths(phase) if name == during
         )
     elif isinstance(activity, ChaosActivity):
-        yield from ((length, "the fault") for length in (activity.for_,) if length is not None)
+        yield from ((length, "the fault") for length in (_held_s(activity),) if length)
     else:
         where = [one for _, _, one in activities(campaign)] if activity is None else [activity]
         for one in where:
@@ -85,12 +92,18 @@ def _judged(campaign: Campaign, stand: Stand) -> Iterator[tuple[float, str]]:
 def _lengths(phase: Phase) -> Iterator[tuple[str, float]]:
     """Held faults and named stages of a phase, with their lengths in seconds."""
     for activity in phase.activities:
-        if isinstance(activity, ChaosActivity) and activity.for_ is not None:
-            yield activity.name, activity.for_
+        if isinstance(activity, ChaosActivity) and (held_s := _held_s(activity)):
+            yield activity.name, held_s
         arrivals = getattr(activity, "arrivals", None)
         for stage in (arrivals.stages if arrivals else None) or ():
             if stage.name:
                 yield stage.name, stage.for_
+
+
+def _held_s(chaos: ChaosActivity) -> float:
+    """From its first fault to the end of its last; 0 where how long it is felt is not known."""
+    begins_s, ends_s = span_of(chaos)
+    return ends_s - begins_s
 
 
 def _spans(phase: Phase) -> Iterator[str]:

@@ -1,14 +1,13 @@
 """Targets: one way to reach each, keys that its protocol knows, at most one monitor (CAMPAIGN.md 4)."""
 
 from collections.abc import Iterator
-from typing import Any, Final, Literal
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from orchestrator.campaign.findings import Finding, nearest
 from orchestrator.campaign.models import Campaign, Monitor, Target
 from orchestrator.campaign.references import without_references
 from orchestrator.campaign.yaml_reader import Path
-from workers.chaos import TABLE as FAULTS
 from workers.contract.kinds import resolve
 from workers.protocols import TABLE
 
@@ -34,16 +33,15 @@ def check_targets(campaign: Campaign) -> Iterator[Finding]:
             yield from _urls(path, {"prometheus": one.prometheus, "alertmanager": one.alertmanager})
 
 
-def works(package: Literal["protocols", "chaos"], name: str) -> bool:
-    """Whether a protocol or fault can be run in this version; unknown ones cannot."""
-    kind = kind_of(package, name)
+def works(protocol: str) -> bool:
+    """Whether a protocol can be run in this version; unknown ones cannot."""
+    kind = _kind(protocol)
     return bool(kind and kind.works)
 
 
-def kind_of(package: Literal["protocols", "chaos"], name: str) -> Any:
-    """The kind of that name from the table of a workers' package; None where there is none."""
-    table = TABLE if package == "protocols" else FAULTS
-    return resolve(f"workers.{package}", table, name) if name in table else None
+def _kind(protocol: str) -> Any:
+    """The protocol of that name; None where there is none."""
+    return resolve("workers.protocols", TABLE, protocol) if protocol in TABLE else None
 
 
 def _target(path: Path, target: Target) -> Iterator[Finding]:
@@ -53,7 +51,7 @@ def _target(path: Path, target: Target) -> Iterator[Finding]:
         hint = "a demo target is started by `run`; for a real one say its url"
         yield Finding(path, f"needs exactly one of url and demo, has {found}", hint)
     yield from _urls(path, {"url": target.url, "metrics": target.metrics})
-    kind = kind_of("protocols", target.protocol)
+    kind = _kind(target.protocol)
     if kind is None:
         hint = nearest(target.protocol, list(TABLE))
         yield Finding((*path, "protocol"), f"unknown protocol {target.protocol!r}", hint)
@@ -83,7 +81,7 @@ def _template(path: Path, text: str) -> Iterator[Finding]:
 
 
 def _who_has(key: str) -> str:
-    owners = [name for name in TABLE if key in kind_of("protocols", name).Options.__struct_fields__]
+    owners = [name for name in TABLE if key in _kind(name).Options.__struct_fields__]
     return f"protocols that have it: {', '.join(owners)}"
 
 

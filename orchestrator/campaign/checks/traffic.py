@@ -1,25 +1,23 @@
 """Load, soak and search: which keys go together, and how much is offered (CAMPAIGN.md sections 5, 6, 7)."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Final
 
 from orchestrator.campaign.arrivals import Arrivals, Lengths, Synthetic, SyntheticData
-from orchestrator.campaign.checks.offered import peak_together_per_s
 from orchestrator.campaign.checks.walk import activities, length_s, target_of
 from orchestrator.campaign.findings import Finding, nearest
 from orchestrator.campaign.models import (
-    Activity,
     Campaign,
     LoadActivity,
     SearchActivity,
     SoakActivity,
     Stage,
-)
+)  # fmt: skip
 from orchestrator.campaign.units import percent_text
 from orchestrator.campaign.yaml_reader import Path
 from orchestrator.slo.names import TELEMETRY_SERIES
-from workers.contract.trace_formats import MAX_LENGTH
+from workers.contract.files.trace_formats import MAX_LENGTH
 
 # Which keys of `arrivals` belong to which process.
 _KEYS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
@@ -62,7 +60,6 @@ def check_traffic(campaign: Campaign) -> Iterator[Finding]:
                 if name not in _WATCHED:
                     hint = nearest(name, list(_WATCHED))
                     yield Finding((*path, "watch", index), f"{name!r} cannot be watched", hint)
-    yield from _rate_limits(campaign)
 
 
 def _arrivals(path: Path, arrivals: Arrivals, *, searched: bool) -> Iterator[Finding]:
@@ -184,37 +181,3 @@ def _search(path: Path, activity: SearchActivity) -> Iterator[Finding]:
         yield Finding((*path, "arrivals", "process"), f"to find {activity.find} it must be {needed}")
     if activity.tolerance == 0:
         yield Finding((*path, "tolerance"), "no search ends with an interval of width 0", "say 5%")
-
-
-def _rate_limits(campaign: Campaign) -> Iterator[Finding]:
-    for index, phase in enumerate(campaign.phases):
-        for name in campaign.targets:
-            target = target_of(campaign, name)
-            if target is None or target.rate_limit is None:
-                continue
-            aimed = [(at, one) for at, one in enumerate(phase.activities) if _offers(one, name)]
-            peak = _peak_per_s([one for _, one in aimed])
-            # A rounding of the last digit is no breach.
-            if peak > target.rate_limit * (1 + 1e-9):
-                at, first = aimed[0]
-                key = "between" if isinstance(first, SearchActivity) else "arrivals"
-                together = " together" if len(aimed) > 1 else ""
-                yield Finding(
-                    ("phases", index, "activities", at, key),
-                    f"up to {peak:g}/s are offered{together}; target {name} has rate_limit"
-                    f" {target.rate_limit:g}/s",
-                    "offer less, or raise rate_limit of the target",
-                )
-
-
-def _offers(activity: Activity, target: str) -> bool:
-    return isinstance(activity, LoadActivity | SoakActivity | SearchActivity) and activity.target == target
-
-
-def _peak_per_s(together: Sequence[Activity]) -> float:
-    """The highest planned sum; a search may be at its highest level at any time."""
-    searched = [
-        one.between[1] for one in together if isinstance(one, SearchActivity) and one.find == "max rate"
-    ]
-    loads = [one for one in together if isinstance(one, LoadActivity | SoakActivity)]
-    return peak_together_per_s(loads) + sum(searched)

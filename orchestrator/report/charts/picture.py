@@ -6,7 +6,7 @@ of the page, so they stay readable on a phone and in print.
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from markupsafe import Markup
 
@@ -16,6 +16,9 @@ from orchestrator.report.pages import template
 
 WIDTH, HEIGHT = 1000, 260
 """The plot's own units; nothing is ever shown at this size."""
+
+LABEL_SHARE = 0.08
+"""Of the width: two names that begin closer than this would lie on each other."""
 
 Point = tuple[float, float | None]
 
@@ -113,7 +116,15 @@ def draw(chart: Chart) -> Markup:
 
 
 def _shown(chart: Chart) -> list[Band]:
-    return [one for one in chart.bands if one.until_x > chart.x.low and one.from_x < chart.x.high]
+    """The bands within the picture; those that follow closely share one name."""
+    last: dict[str, float] = {}
+    found = []
+    for one in sorted(chart.bands, key=lambda band: band.from_x):
+        if one.until_x > chart.x.low and one.from_x < chart.x.high:
+            left = chart.x.place(one.from_x)
+            found.append(replace(one, label="") if left - last.get(one.label, -1.0) < LABEL_SHARE else one)
+            last[one.label] = left
+    return found
 
 
 def _inside(axis: Axis, value: float) -> bool:

@@ -13,6 +13,7 @@ TABLE: Final[Mapping[str, str]] = {
     "clients": "clients:clients",
     "requests": "requests:requests",
     "faults": "faults:faults",
+    "resilience": "resilience:resilience",
     "regression": "regression:regression",
     "fleet": "fleet:fleet",
     "timeline": "timeline:timeline",

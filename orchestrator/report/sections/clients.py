@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from orchestrator.outcome import Outcome
+from orchestrator.results.outcome import Outcome
 
 REASONS = {
     "attempts": "all their attempts were used",

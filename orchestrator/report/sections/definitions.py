@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from orchestrator.outcome import Outcome
 from orchestrator.report.aliases import how
+from orchestrator.results.outcome import Outcome
 
 TERMS = (
     ("intended", "the arrival's time in the schedule; for a closed loop, the time of the send"),

@@ -3,8 +3,8 @@
 from collections import Counter
 from typing import Any
 
-from orchestrator.outcome import Outcome
-from workers.contract.names import task_page
+from orchestrator.results.outcome import Outcome
+from workers.contract.broker.names import task_page
 
 MOST_REFUSALS = 50
 MOST_TASKS = 100

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from orchestrator.outcome import Outcome
 from orchestrator.report.formats import ABSENT, number, plain, quantity, share
+from orchestrator.results.outcome import Outcome
 
 _FULL = 1.5
 """The bar's right end: one and a half times what is allowed; whatever is beyond fills it."""

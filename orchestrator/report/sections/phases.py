@@ -5,10 +5,10 @@ from typing import Any
 from markupsafe import Markup
 
 from orchestrator.aggregate.evidence import Measured
-from orchestrator.outcome import Outcome
 from orchestrator.report.charts.distribution import distribution_chart
 from orchestrator.report.charts.over_time import charts_of
 from orchestrator.report.charts.picture import draw
+from orchestrator.results.outcome import Outcome
 
 _TIMES = (
     ("latency_s", "Latency"),

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from orchestrator.outcome import Outcome
+from orchestrator.results.outcome import Outcome
 
 
 def regression(report: dict[str, Any], outcome: Outcome) -> dict[str, Any] | None:

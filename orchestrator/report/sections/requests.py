@@ -3,7 +3,7 @@
 import shlex
 from typing import Any
 
-from orchestrator.outcome import Outcome
+from orchestrator.results.outcome import Outcome
 
 MOST_FAILED = 20
 """Of an activity; report.json has more."""

@@ -1,9 +1,10 @@
 """First of all: the verdict in one word, why, and the campaign in six numbers."""
 
+from collections.abc import Sequence
 from typing import Any
 
-from orchestrator.outcome import Outcome
 from orchestrator.report.formats import ABSENT, duration, number, share
+from orchestrator.results.outcome import Outcome
 
 MEANING = {
     "pass": "Every claim held.",
@@ -27,6 +28,14 @@ def verdict(report: dict[str, Any], outcome: Outcome) -> dict[str, Any]:
     }
 
 
+def _recovered_by_itself(fault: dict[str, Any], faults: Sequence[dict[str, Any]]) -> bool:
+    """Whether the traffic was back before another fault came: else it was back from that one, too."""
+    if fault["recovery_s"] is None:
+        return False
+    back_s = (fault["reverted"] or fault["injected"]) + fault["recovery_s"]
+    return not any(fault["injected"] < (other["injected"] or 0.0) < back_s for other in faults)
+
+
 def _facts(report: dict[str, Any]) -> list[tuple[str, str]]:
     """(what, number) of the campaign as a whole, over judged spans."""
     asked = [one["requests"] for one in report["activities"].values() if "requests" in one]
@@ -37,7 +46,8 @@ def _facts(report: dict[str, Any]) -> list[tuple[str, str]]:
     counted = total["ok"] + total["failed"] + sum(one["unsent_by"]["target"] for one in asked)
     judged = [one["verdict"] for one in report["slos"]]
     coverages = [one["coverage"] for one in report["activities"].values() if "coverage" in one]
-    recoveries = [one["recovery_s"] for one in report["faults"] if one["recovery_s"] is not None]
+    faults = report["faults"]
+    recoveries = [one["recovery_s"] for one in faults if _recovered_by_itself(one, faults)]
     return [
         ("Claims held", f"{judged.count('pass')} of {len(judged)}" if judged else ABSENT),
         ("Requests sent", number(total["sent"])),

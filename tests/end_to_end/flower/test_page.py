@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import pytest
 
-from workers.contract import names
+from workers.contract.broker import names
 
 ROOT = Path(__file__).parents[3]
 WITHIN_S = 60.0

@@ -14,7 +14,7 @@ import pytest
 from celery.events.state import Task
 
 from workers.app import build, progress_sender
-from workers.contract import names
+from workers.contract.broker import names
 
 ROOT = Path(__file__).parents[3]
 WITHIN_S = 60.0
@@ -113,6 +113,31 @@ def test_a_login_to_redis_that_may_too_little_is_told_with_what_it_lacks(parts, 
         until(lambda: sum(int(denied["count"]) for denied in client.acl_log()) >= 3)  # it goes on trying
     assert log.read_text().count("no events can be heard") == 1
     assert "Traceback" not in log.read_text()
+    process.kill()
+
+
+def test_an_event_that_anybody_sent_is_shown_as_text_and_ends_nothing(parts, login, ask, until):
+    process, log, url = parts.flower()
+    evil = "<script>alert('e vil')</script>"
+    app = build(parts.server.url)
+    with parts.server.client() as client:
+        for body in (b"", b"{", b"[" * 100_000, json.dumps({"body": "x", "headers": 1}).encode()):
+            client.publish("/0.shakeout.events/task.received", body)
+
+    def told() -> bool:
+        with app.connection() as connection, app.events.Dispatcher(connection, hostname=evil) as events:
+            events.send("worker-online", sw_ver=evil)
+            events.send("task-received", uuid="odd", name=evil, args=evil, kwargs=evil)
+            events.send("task-progress", uuid="odd", result=evil)
+            events.send("task-started", uuid=["not", "a", "text"], timestamp="never")
+        return ask(f"{url}/task/odd", login=login)[0] == 200
+
+    until(told)
+    pages = [ask(url + path, login=login) for path in ("/task/odd", "/tasks", "/workers")]
+    assert [status for status, _ in pages] == [200, 200, 200]
+    assert not [page for _, page in pages if "<script>alert(" in page]
+    assert "&lt;script&gt;alert(" in pages[0][1]
+    assert process.poll() is None, log.read_text()
     process.kill()
 
 

@@ -1,5 +1,5 @@
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 from hypothesis import given, settings
@@ -123,6 +123,27 @@ def test_a_witnessed_death_leaves_nothing_unknown():
     found = account(shards, totals)
     assert found.unknown.total() == 0
     assert found.unsent.total() == len(sends) - len(seen) - len(after)
+
+
+@pytest.mark.parametrize("late_words_came", [True, False])
+def test_what_a_lost_attempt_did_is_known_where_somebody_tells_of_it_later(late_words_came):
+    totals = ActivityTotals()
+    sends = own(schedule(), 0, 1)
+    seen, after = [one for one in sends if one[1] < 3], [one for one in sends if one[1] >= 6]
+    report(totals, "load:0:1", 1, seen[:4], dispatched=6, in_flight=[seen[4][0], seen[5][0]])
+    if late_words_came:
+        report(totals, "load:0:1", 2, seen[4:], dispatched=len(seen))
+    report(totals, "load:0:2", 1, after, dispatched=10**6)
+    first = attempt(1, 0.0, lost=lost(4.0))
+    first = replace(first, witnessed=died(len(seen))(first.id))
+    found = account([[first, attempt(2, 6.0, exited=done())]], totals)
+    never = [one for one in sends if 3 <= one[1] < 6]
+    (gap,) = found.gaps
+    assert (gap.unknown, gap.unsent, gap.why) == (0, len(never), "no sign (signal 9)")
+    assert found.unsent.total() == len(never)
+    assert found.unknown.total() == (0 if late_words_came else len(seen) - 4)
+    assert found.twice == 0
+    balance(found, totals)
 
 
 def test_a_death_that_was_found_later_leaves_unknown_what_came_between_the_last_word_and_then():

@@ -1,12 +1,17 @@
 """What the coordinator concludes of an activity from its totals and its journal."""
 
+from collections import Counter
+
 import pytest
 
-from orchestrator.aggregate.evidence import _achieved, _start_skew
+from orchestrator.aggregate.accounting import Account, Gap, with_unseen
+from orchestrator.aggregate.evidence import _achieved, _start_skew, measure
 from orchestrator.aggregate.totals import ActivityTotals
-from orchestrator.facts import State
+from orchestrator.campaign.models import Where
+from orchestrator.facts import Phase, State
+from orchestrator.plan import ActivityPlan, PhasePlan
 from workers.contract.sketch import sketch_of, to_wire
-from workers.contract.snapshot import Cell, Snapshot
+from workers.contract.snapshot import ABANDONED, Cell, Snapshot
 
 
 def totals_of(lags_s: dict[int, list[float]]) -> ActivityTotals:
@@ -67,3 +72,30 @@ def test_a_first_connection_that_takes_long_is_the_targets_doing_and_no_late_sta
     totals["far"].add(Snapshot("far", 0, "x", 1, 0.0, 0, 0, [], [Cell(0, "", {"ok": 2}, {}, connect)]))
     state = State(shards={("near", 0): ("near:0:1",), ("far", 0): ("far:0:1",)})
     assert _start_skew(state, totals) == pytest.approx(0.01)
+
+
+def test_a_case_that_was_asked_again_after_an_engine_died_is_one_case_and_lowers_no_coverage():
+    golden = ActivityPlan(
+        key="golden", name="golden", phase="only", kind="regression", target="chat", where=Where(), shards=1,
+        needs_engine=True,
+    )  # fmt: skip
+    totals = ActivityTotals()
+    cells = [Cell(0, "", {"ok": 60, ABANDONED: 1}, {}, {})]
+    totals.add(Snapshot("golden", 0, "golden:0:1", 1, 0.0, 0, 0, [], cells))
+    state = State(phases={"only": Phase(start_s=0.0)})
+    phase = PhasePlan(name="only", requires=(), activities=(golden,))
+    found = measure(golden, state, totals, phase=phase, slos=(), prices=None, cases=60)
+    assert found.evidence.coverage == 1
+    assert (
+        measure(golden, state, totals, phase=phase, slos=(), prices=None, cases=80).evidence.coverage == 0.75
+    )
+
+
+def test_where_engines_worked_unseen_nothing_is_called_unsent():
+    second = ("", 3)
+    gap = Gap(0, "load:0:1", 3.0, 4.0, unknown=1, unsent=4, why="no sign")
+    found = with_unseen(
+        Account(Counter({second: 9}), unknown=Counter({second: 1}), unsent=Counter({second: 4}), gaps=[gap])
+    )
+    assert (found.scheduled[second], found.unknown[second], found.unsent.total()) == (9, 5, 0)
+    assert [(one.unknown, one.unsent) for one in found.gaps] == [(5, 0)]

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from orchestrator.aggregate.loop_gaps import loop_gaps
@@ -41,6 +43,15 @@ def test_users_that_lasted_leave_no_gap(attempt):
 def test_users_are_silent_from_their_engines_end_until_they_go_on_elsewhere(attempt):
     one, other = [attempt(0, 1, 0.0, died_s=4.0), attempt(0, 2, 6.5)], [attempt(1, 1, 0.0)]
     assert gaps(one, other) == [(0, 4.0, 6.5, "3 users sent nothing: signal 9")]
+
+
+def test_users_that_were_handed_over_were_silent_only_where_the_successor_came_late(attempt):
+    over = f.Exited(attempt="load:0:1", outcome="stopped", silent_s=START_S + 9.0, why="handed over")
+    old = replace(attempt(0, 1, 0.0), exited=over, yielded=True, until_s=6.5)
+    assert gaps([old, attempt(0, 2, 6.5)], [attempt(1, 1, 0.0)]) == []
+    assert gaps([old, attempt(0, 2, 7.0)], [attempt(1, 1, 0.0)]) == [
+        (0, 6.5, 7.0, "3 users sent nothing: handed over")
+    ]
 
 
 def test_users_that_never_go_on_are_silent_to_the_end(attempt):

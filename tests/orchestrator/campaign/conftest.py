@@ -1,9 +1,10 @@
 import copy
+import json
 from pathlib import Path
 
 import pytest
 
-from orchestrator.campaign.load import load_campaign
+from orchestrator.campaign.load import load_campaign, load_campaign_text
 from orchestrator.campaign.yaml_reader import plain, read
 from orchestrator.errors import CampaignFileError
 
@@ -72,6 +73,20 @@ def problems(tmp_path):
         except CampaignFileError as error:
             return error.problems
         return ()
+
+    return find
+
+
+@pytest.fixture
+def said():
+    """A document to what is wrong with it: (path, message with its hint) each; nothing where it is right."""
+
+    def find(document):
+        try:
+            load_campaign_text(json.dumps(document))
+        except CampaignFileError as error:
+            return [(one.path, f"{one.message} ({one.hint})") for one in error.problems]
+        return []
 
     return find
 

@@ -35,9 +35,10 @@ gameday:
   blackout: [2026-12-20..2027-01-04, 2026-05-01]
   roles: {boss: boss@example.com}
   approvals: {second: {by: boss, within: 15m}}
-  runbook: [call them]
+  runbook: [call them, {name: look, text: is it back, command: curl -s x, by: boss, phase: second}]
   announce: https://example.com/${env:HOOK}
   tabletop: true
+  silence: [Down, {alert: Slow, matchers: ['team="a"', 'severity=~"page|ticket"']}]
 targets:
   chat: &chat
     protocol: openai-chat
@@ -114,7 +115,13 @@ phases:
       - {name: kill, kind: chaos, fault: kill-process, at: 1h, match: {cmdline: "^x$", processes: 2}}
       - {name: slow, kind: chaos, fault: tcp-proxy, at: 2h, for: 1h, observe: [steady],
          with: {listen: 1, upstream: "h:1", latency: 1ms, jitter: 0s, rate: 1MiB/s, reset_after: 1kB}}
-      - {name: many, kind: chaos, faults: [{fault: x}], order: random, intensity: [1, 2], hidden: true}
+      - {name: many, kind: chaos, for: 10s, pause: 0s, order: random, hidden: true, on_generators: true,
+         faults: [{fault: pause-process, for: 1s, with: {}, match: {port: 1}}, {fault: noop, for: 1s}]}
+      - {name: beside, kind: chaos, order: parallel, faults: [{fault: noop, for: 1s, at: 1s}]}
+      - {name: worse, kind: chaos, fault: gpu-memory, for: 1s, at: 20s, with: {size: 1MiB},
+         intensity: [50%, 100%]}
+      - {name: worst, kind: chaos, at: 30s,
+         faults: [{fault: gpu-memory, for: 1s, with: {size: 1MiB}, intensity: [9%]}]}
   - name: third
     activities:
       - {name: knee, kind: search, target: chat, arrivals: {process: poisson}, find: max rate,
@@ -135,9 +142,6 @@ FREE = (
     "with",
     "compare",
     "headers",
-    "runbook",
-    "faults",
-    "intensity",
     "submit",
     "done",
     "output",

@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 
 from orchestrator.cli import app
 from workers.contract import facts as f
-from workers.contract import names
+from workers.contract.broker import names
 
 
 @pytest.fixture

@@ -62,7 +62,7 @@ def test_every_example_is_valid_and_plans(shakeout, name):
     assert (planned.exit_code, json.loads(planned.stdout)["seed"]) == (0, 11)
 
 
-@pytest.mark.parametrize(("name", "words"), [("prelaunch", "kind search"), ("gameday", "tcp-proxy")])
+@pytest.mark.parametrize(("name", "words"), [("prelaunch", "kind search")])
 def test_run_refuses_by_name_what_only_plans(shakeout, tmp_path, name, words):
     done = shakeout("run", EXAMPLES / f"{name}.yaml", "--out", tmp_path / "out")
     assert done.exit_code == 2

@@ -12,7 +12,7 @@ import redis
 
 from orchestrator.checkup.finding import Finding
 from orchestrator.checkup.whole import check_up
-from workers.contract.signing import NO_KEYS, read_keys
+from workers.contract.signed.signing import NO_KEYS, read_keys
 
 WITHIN_S = 60
 CAMPAIGN = """\

@@ -8,10 +8,10 @@ import pytest
 from orchestrator.cli import following
 from orchestrator.cli.following import Follower
 from orchestrator.cli.watching import Screen
-from orchestrator.live_view import LiveView, encode_live
-from orchestrator.store import Store
+from orchestrator.live.view import LiveView, encode_live
+from orchestrator.store.store import Store
 from workers.contract import facts as f
-from workers.contract import names
+from workers.contract.broker import names
 
 WITHIN_S = 20.0
 ENDED = f.Ended(verdict="pass")
@@ -93,6 +93,11 @@ def test_each_thing_that_a_person_waits_for_is_a_line_and_the_end_waits_for_the_
         f.Noted(by="ada", text="the pager rings"),
         f.Refused(what="abort", by="eve", why="foreign key"),
         f.TaskRefused(attempt="load:0:1", worker="w2", why="unsigned"),
+        f.Yielded(attempt="load:0:1", until_s=12.3),
+        f.Resumed(attempt="load:0:2", from_s=12.3),
+        f.Exited(attempt="load:0:1", outcome="stopped", why="handed over"),
+        f.Exited(attempt="load:0:2", outcome="stopped", why="draining: no successor was ready within 10 s"),
+        f.Exited(attempt="load:0:3", outcome="done"),
         f.PhaseEnded(phase="peak", verdict="fail", reasons=("too slow",)),
         ENDED,
     )
@@ -106,6 +111,9 @@ def test_each_thing_that_a_person_waits_for_is_a_line_and_the_end_waits_for_the_
         "note by ada: the pager rings",
         "refused: abort of eve: foreign key",
         "load:0:1: worker w2 refused a task: unsigned",
+        "load:0:1: hands over at 12.3 s of the phase",
+        "load:0:2: takes over from 12.3 s of the phase on",
+        "load:0:2: stopped, draining: no successor was ready within 10 s",
         "phase peak: fail",
         "  too slow",
     ]
@@ -194,6 +202,17 @@ def test_a_campaign_that_redis_forgot_is_lost_and_not_waited_for(
     assert "knows nothing of c-1 any more" in one.join().lost
 
 
+def test_a_campaign_whose_end_was_taken_from_its_journal_is_not_waited_for(
+    journal, beside, redis_client, monkeypatch
+):
+    monkeypatch.setattr(following, "FORGOTTEN_AFTER_S", 0.5)
+    monkeypatch.setattr(following, "LOOK_ROUND_EVERY_S", 0.1)
+    journal(f.Submitted(campaign="c-1", text=""))
+    redis_client.set(names.live("c-1"), b"[" * 100_000)  # nor is a picture that cannot be read the end of it
+    finish(redis_client)
+    assert "knows nothing of c-1 any more" in beside().join().lost
+
+
 @pytest.fixture
 def overdue(journal, follower, redis_client, monkeypatch):
     """How following ends, or how it stands after some rounds, with a time that was over so long ago."""
@@ -241,4 +260,31 @@ def test_what_shards_wait_for_is_said_once_while_they_wait(journal, beside, redi
     assert ("".join(said) + capsys.readouterr().out).splitlines() == [
         "waiting: load: 3 shards need 3 slots, 0 are free",
         "phase peak: started",
+    ]
+
+
+def test_what_a_campaign_waits_for_before_its_turn_is_said_as_soon_as_it_is_something_else(
+    journal, beside, redis_client, until, capsys
+):
+    journal(f.Submitted(campaign="c-1", text=""))
+
+    def waits_for(words):
+        view = LiveView(
+            campaign="c-1", at_s=1.0, phase="", phase_number=0, phases=1, elapsed_s=0.0, activities=(),
+            verdicts={}, waits=(words,),
+        )  # fmt: skip
+        redis_client.set(names.live("c-1"), encode_live(view))
+
+    waits_for("waits for campaign a-1 (by ada), which holds target http://chat")
+    one = beside()
+    said = []
+    until(lambda: said.append(capsys.readouterr().out) or "a-1" in "".join(said))
+    waits_for("waits for slots: load: 3 shards need 3 slots")
+    until(lambda: said.append(capsys.readouterr().out) or "for slots" in "".join(said))
+    journal(ENDED)
+    finish(redis_client)
+    assert one.join().fact == ENDED
+    assert "".join(said).splitlines() == [
+        "waits for campaign a-1 (by ada), which holds target http://chat",
+        "waits for slots: load: 3 shards need 3 slots",
     ]

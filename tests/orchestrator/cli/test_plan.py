@@ -40,6 +40,18 @@ def test_the_quickstarts_plan_says_what_is_known_beforehand():
         assert words in said
 
 
+def test_a_game_days_plan_says_who_must_agree_and_what_is_watched():
+    said = shakeout("plan", str(EXAMPLES / "gameday.yaml"), "--workers", "2").stdout
+    for words in (
+        "game day: tue, wed, thu 09:30 to 16:00 Europe/Berlin, not on 2026-12-20..2027-01-04",
+        "approval of faults by commander (commander@example.com) within 15 min",
+        "watched: alerts ChatReplicaDown, FeatureStoreSlow; gauges chat vllm:num_requests_running",
+        "(prometheus.internal:9090 and alertmanager.internal:9093)",
+        "no GPU is looked for",
+    ):
+        assert words in said
+
+
 def test_json_is_the_same_with_types():
     said = json.loads(shakeout("plan", str(EXAMPLES / "quickstart.yaml"), "--json", "--workers", "3").stdout)
     assert (said["campaign"], said["seed"], len(said["fleet"])) == ("quickstart", 7, 3)

@@ -4,7 +4,9 @@ import json
 import shutil
 from pathlib import Path
 
-from workers.contract import names
+import pytest
+
+from workers.contract.broker import names
 
 REPORTS = Path(__file__).parents[1] / "report" / "golden"
 
@@ -40,18 +42,27 @@ def test_report_with_out_fetches_there_and_never_over_another(at_fleet, ended, t
     assert "--out goes with a campaign's id" in done.stderr
 
 
-def test_report_of_what_still_runs_was_forgotten_or_has_none_says_which(at_fleet, ended, redis_client):
+def test_report_of_what_still_runs_or_was_forgotten_says_which(at_fleet, redis_client):
     redis_client.zadd(names.CAMPAIGNS, {"running-1": 1})
     redis_client.zadd(names.FINISHED, {"old-1": 1})
-    ended("broken-1", error_txt=b"TypeError: no")
     for id_, words in (
         ("running-1", "still runs: `shakeout watch running-1`"),
         ("old-1", "Redis keeps results for 24 h, and old-1 ended before"),
-        ("broken-1", "has no report: TypeError: no"),
     ):
         done = at_fleet("report", id_)
         assert (done.exit_code, done.stdout) == (2, "")
         assert words in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("verdict", "code"), [("pass", 70), ("internal", 70), ("refused", 2), ("aborted", 5), ("fail", 1)]
+)
+def test_report_of_a_campaign_that_left_none_exits_as_watch_does(at_fleet, ended, verdict, code):
+    ended("c-1", verdict=verdict, error_txt=b"TypeError: no")
+    done = at_fleet("report", "c-1")
+    assert (done.exit_code, done.stdout) == (code, "")
+    assert "c-1 has no report: TypeError: no" in done.stderr
+    assert at_fleet("watch", "c-1").exit_code == code
 
 
 def test_report_of_a_broken_or_foreign_folder_says_what_is_wrong(at_fleet, tmp_path):

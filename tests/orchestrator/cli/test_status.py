@@ -8,14 +8,15 @@ from typer.testing import CliRunner
 
 from orchestrator.cli import app
 from orchestrator.cli.status import _show_fleet, halted_words
-from orchestrator.coordinator_cards import CoordinatorCard, Coordinators
+from orchestrator.coordinator.cards import CoordinatorCard, Coordinators
 from orchestrator.overview.pictures import CampaignLine, FleetPicture, HaltLine
 from orchestrator.overview.roster import roster
 
 NOW_S = 5000.0
 COMMANDS = [
     ["status"], ["status", "c-1"], ["list"], ["workers"], ["abort"], ["abort", "c-1"], ["halt"], ["resume"],
-    ["note", "c-1", "text"],
+    ["note", "c-1", "text"], ["drain", "w1"], ["observe", "c-1", "text"], ["approve", "c-1", "phase"],
+    ["done", "c-1", "step"], ["reveal", "c-1", "fault"], ["schedule", "list"], ["schedule", "pause", "n"],
 ]  # fmt: skip
 LEADER = CoordinatorCard(
     host="atlas", pid=7, version="0.1.0", runs="/runs", epoch=3, since_s=NOW_S - 240, seen_s=NOW_S
@@ -110,3 +111,12 @@ def test_names_of_campaigns_are_whole_on_a_terminal_of_any_width(fleet, width):
     words = said(fleet(campaigns=(line,)), width=width, terminal=True)
     assert line.id in words
     assert "running" in words
+
+
+def test_of_a_campaign_that_left_no_report_none_is_promised(at_fleet, ended):
+    ended("c-1", verdict="refused", error_txt=b"not signed")
+    ended("c-2", verdict="pass", report_json=b"{}")
+    told = at_fleet("status", "c-1").stdout
+    assert "it has no report" in told
+    assert "shakeout report" not in told
+    assert "`shakeout report c-2`" in at_fleet("status", "c-2").stdout

@@ -9,9 +9,9 @@ import msgspec
 import pytest
 
 from workers.contract import facts as f
-from workers.contract import names
-from workers.contract.halts import Press, encode_press, sign_press
-from workers.contract.signing import read_keys
+from workers.contract.broker import names
+from workers.contract.signed.halts import Press, encode_press, sign_press
+from workers.contract.signed.signing import read_keys
 
 ROOT = Path(__file__).parents[3]
 REPORTS = ROOT / "tests" / "orchestrator" / "report" / "golden"

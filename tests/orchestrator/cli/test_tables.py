@@ -65,3 +65,8 @@ def test_a_span_has_no_digits_that_nobody_needs(length_s, words):
 def test_a_moment_is_in_utc_as_in_ids_and_reports():
     assert moment(1_767_268_800.9) == "2026-01-01 12:00:00"
     assert (moment(None), moment(0.0)) == ("", "")
+
+
+@pytest.mark.parametrize("common_s", [1e300, -1e300, 1e12])
+def test_a_moment_that_no_calendar_has_is_told_as_it_is_said(common_s):
+    assert moment(common_s).endswith(" s since 1970")

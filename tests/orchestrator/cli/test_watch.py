@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from workers.contract import names
+from workers.contract.broker import names
 
 
 def test_watch_without_an_id_needs_exactly_one_that_runs(at_fleet, redis_client):

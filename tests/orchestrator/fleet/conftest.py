@@ -8,30 +8,35 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import msgspec
 import psutil
 import pytest
 
 from orchestrator.campaign.load import load_campaign
 from orchestrator.facts import State, fold
-from orchestrator.store import Store
-from orchestrator.submit import new_id, submit
+from orchestrator.plan import ActivityPlan, plan_of
+from orchestrator.store.store import Store
+from orchestrator.submit.submit import new_id, submit
+from workers.attempts.register import Running
 from workers.contract import facts as f
-from workers.contract import names
-from workers.contract.signing import NO_KEYS, Keys, read_keys
+from workers.contract.broker import names
+from workers.contract.schedule import arrivals_between
+from workers.contract.signed.signing import NO_KEYS, Keys, read_keys
 
-WITHIN_S = 30.0
+WITHIN_S = 60.0
 FENCE_S = 2.0
 LOAD = """\
 campaign: walls
 seed: 3
 on_lost_coordinator: {fence}
-validity: {{lag_p99: 2s, start_skew: 10s}}
+validity: {{lag_p99: 2s, start_skew: 10s{validity}}}
 targets:
   chat: {{protocol: openai-chat, model: demo, url: "{url}", timeout: 1s}}
 {top}phases:
@@ -78,8 +83,11 @@ class Process:
         return words in self.log.read_text()
 
     def engines(self) -> list[psutil.Process]:
-        children = psutil.Process(self.popen.pid).children(recursive=True)
-        return [child for child in children if "workers.engine" in " ".join(child.cmdline())]
+        found = []
+        for child in psutil.Process(self.popen.pid).children(recursive=True):
+            with suppress(psutil.Error):  # gone meanwhile
+                found += [child] if "workers.engine" in child.cmdline() else []
+        return found
 
 
 @dataclass
@@ -132,6 +140,51 @@ class Campaign:
         assert counts["sent"] <= len(seen) <= counts["sent"] + counts["unknown"], (counts, len(seen))
         return counts
 
+    def states_gaps(self, report: dict[str, Any]) -> list[dict[str, Any]]:
+        """Its gaps; every arrival that the log lacks lies in one, to within one arrival, or is counted."""
+        plan = self.planned()
+        until_ns = round(plan.arrivals.duration_s * 1e9) + 1
+        block = arrivals_between(plan.arrivals, shard=0, of=1, from_index=0, until_ns=until_ns)
+        seen = {int(line["id"].split("/")[1]) for line in self.log()}
+        missing = [
+            (index, at_ns / 1e9)
+            for index, at_ns in zip(block.indices.tolist(), block.times_ns.tolist(), strict=True)
+            if index not in seen
+        ]
+        gaps = report["activities"][self.name]["gaps"]
+        told: set[int] = set()
+        for gap in gaps:
+            inside = {
+                index
+                for index, at_s in missing
+                if index % plan.shards == gap["shard"]
+                and gap["from_s"] - 1e-6 <= at_s <= gap["until_s"] + 1e-6
+            }
+            assert gap["unsent"] - 1 <= len(inside) <= gap["unsent"] + gap["unknown"] + 1, (gap, len(inside))
+            told |= inside
+        counts = self.requests(report)
+        beside = counts["unsent"] + counts["unknown"] - sum(gap["unsent"] + gap["unknown"] for gap in gaps)
+        assert len(missing) - len(told) <= beside + len(gaps), (counts, gaps, len(missing), len(told))
+        return gaps
+
+    def planned(self) -> ActivityPlan:
+        """Its load as planned: the arrivals that there were to be."""
+        loaded = load_campaign(self.fleet.folder / f"{self.name}.yaml")
+        return plan_of(loaded.campaign, seed=3).activity(self.name)
+
+    def engine(self, attempt: str) -> psutil.Process:
+        """The engine that works at an attempt, waited for."""
+        return eventually(lambda: self.engine_now(attempt))
+
+    def engine_now(self, attempt: str) -> psutil.Process | None:
+        """The engine of an attempt as its worker's register on disk has it; None where there is none."""
+        for path in self.fleet.folder.glob("home-*/marks/*/*/*.json"):
+            with suppress(OSError, msgspec.DecodeError, psutil.NoSuchProcess):
+                running = msgspec.json.decode(path.read_bytes(), type=Running)
+                if (running.campaign, running.attempt) == (self.id, attempt):
+                    return psutil.Process(running.engine.pid)
+        return None
+
     def each_said_once(self) -> None:
         """No fact stands in the journal twice, whoever led."""
         said = [
@@ -151,19 +204,23 @@ class Fleet:
     store: Store
     url: str = ""
     target_log: Path = Path()
+    aim: Process | None = None
     coordinators: list[Process] = field(default_factory=list)
     workers: dict[str, Process] = field(default_factory=dict)
     ended: list[Process] = field(default_factory=list)
     number: int = 0
     environment: dict[str, str] = field(default_factory=dict)
     keys: Keys = NO_KEYS
+    _received: list[dict[str, Any]] = field(default_factory=list)
+    _read_bytes: int = 0
 
-    def spawn(self, *argv: str, **environment: str) -> Process:
+    def spawn(self, *argv: str, inside: Sequence[str] = (), **environment: str) -> Process:
+        """A program of ours; `inside`: words before it, of what leads to another host."""
         self.number += 1
         log = self.folder / f"{self.number}.log"
         with log.open("wb") as file:
             popen = subprocess.Popen(
-                [sys.executable, *argv],
+                [*inside, sys.executable, *argv],
                 stdout=file,
                 stderr=file,
                 cwd=self.folder,
@@ -176,13 +233,17 @@ class Fleet:
     def target(self) -> None:
         self.target_log = self.folder / "target.jsonl"
         flags = ("--log", str(self.target_log), "--ttft", "5ms", "--gap", "1ms", "--tokens", "250")
-        process = self.spawn("-m", "workers.demo_target", *flags)
-        self.url = eventually(lambda: process.log.read_text().strip()).split()[-1]
+        self.aim = aim = self.spawn("-m", "workers.demo_target", *flags)
+        self.url = eventually(lambda: aim.log.read_text().strip()).split()[-1]
 
     def received(self) -> list[dict[str, Any]]:
-        lines = self.target_log.read_text().splitlines() if self.target_log.exists() else []
-        found = (json.loads(line) for line in lines if line.endswith("}"))
-        return [line for line in found if line["event"] == "received"]
+        """Requests that came, as the target has logged them; each line is read once."""
+        new = self.target_log.read_bytes()[self._read_bytes :] if self.target_log.exists() else b""
+        whole, end, _ = new.rpartition(b"\n")
+        self._read_bytes += len(whole + end)
+        found = (json.loads(line) for line in whole.splitlines())
+        self._received += [line for line in found if line["event"] == "received"]
+        return self._received.copy()
 
     def coordinator(self) -> Process:
         runs = str(self.folder / "runs")
@@ -211,6 +272,8 @@ class Fleet:
     def ensure(self, *, coordinators: int = 1, workers: int = 2) -> None:
         """So many of each are there and ready; any more are ended."""
         self.server.resume()
+        if self.aim is not None:
+            self.aim.signal(signal.SIGCONT)
         self.coordinators = [one for one in self.coordinators if one.alive()]
         self.workers = {name: one for name, one in self.workers.items() if one.alive()}
         for one in (*self.coordinators, *self.workers.values()):
@@ -238,8 +301,8 @@ class Fleet:
         `options`: of `submit` itself.
         """
         keys = {
-            "fence": f"{FENCE_S:g}s", "url": self.url, "shards": 2, "rate": "60/s",
-            "duration": "5s", "top": "",
+            "fence": f"{FENCE_S:g}s", "url": self.url, "shards": 2, "rate": "60/s", "duration": "5s",
+            "top": "", "validity": "",
         } | given  # fmt: skip
         return self.submit_text(LOAD.format(name=name, more=more, **keys), name, **options)
 
@@ -283,6 +346,16 @@ def new_fleet(
 
 
 @pytest.fixture(scope="session")
+def empty_fleet() -> Callable[..., Fleet]:
+    """A fleet of nobody yet, without a target: `empty_fleet(server, folder, keys, **environment)`."""
+
+    def make(server: Any, folder: Path, keys: Keys, **environment: str) -> Fleet:
+        return Fleet(server, folder, Store(server.url), environment=environment, keys=keys)
+
+    return make
+
+
+@pytest.fixture(scope="session")
 def the_fleet(new_fleet: Callable[..., Fleet]) -> Fleet:
     """One fleet for all tests of this folder."""
     return new_fleet()
@@ -321,7 +394,7 @@ def fleet(the_fleet: Fleet) -> Fleet:
     return the_fleet
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def until() -> Callable[..., Any]:
     """Wait for a condition."""
     return eventually

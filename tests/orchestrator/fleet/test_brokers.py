@@ -10,9 +10,9 @@ from typer.testing import CliRunner
 
 from orchestrator.cli import app
 from orchestrator.overview.read import known_ids
-from orchestrator.store import Store
+from orchestrator.store.store import Store
+from workers.contract.broker.permits import NEEDS, ROLES, denied, listed
 from workers.contract.facts import PhaseStarted
-from workers.contract.permits import NEEDS, ROLES, denied, listed
 
 ALWAYS = "+hello +auth +ping +select +multi +exec +discard +watch +unwatch +client|setinfo"
 KEYS = "~shakeout:* ~*.dq2* ~_kombu.binding.* ~unacked* &/0.shakeout.events/*"

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import redis
 
-from workers.contract import names
+from workers.contract.broker import names
 
 MINUTES_OFF_S = -300
 

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from orchestrator.cli import app, confirming
 from workers.contract import facts as f
-from workers.contract import names
+from workers.contract.broker import names
 
 FOREIGN = secrets.token_hex(32)
 ANSWER_S = 60.0

@@ -8,8 +8,10 @@ from importlib import metadata
 
 import pytest
 
+from orchestrator.overview.read import read_live
 from workers import host
 from workers.contract import facts as f
+from workers.contract.addresses import joined
 
 TEXT = """\
 campaign: {name}
@@ -17,6 +19,7 @@ seed: 3
 on_lost_coordinator: 2s
 validity: {{lag_p99: 2s, start_skew: 10s}}
 place_within: {place_within}
+share_target: true
 targets:
   chat: {{protocol: openai-chat, model: demo, url: "{url}", timeout: 1s}}
 phases:
@@ -114,35 +117,39 @@ def test_a_load_that_no_worker_has_the_gpus_for_ends_as_invalid_and_names_the_ne
     )
 
 
-def test_a_worker_of_another_version_is_given_nothing_and_says_why(fleet, one_more, tmp_path) -> None:
+def test_a_worker_of_another_version_is_given_nothing_and_says_why(fleet, one_more, tmp_path, until) -> None:
     told = tmp_path / "shakeout-0.0.9.dist-info"
     told.mkdir()
     (told / "METADATA").write_text("Metadata-Version: 2.1\nName: shakeout\nVersion: 0.0.9\n")
     one_more("older", "--label", "old", PYTHONPATH=str(tmp_path))
+    older = fleet.workers["older"]
     fitting = fleet.submit_text(text(fleet, "any-worker"), "any-worker")
     given = {"where": "{label: old}", "place_within": "1s"}
     report = fleet.submit_text(text(fleet, "old-worker", **given), "old-worker").report()
     ours = metadata.version("shakeout")
     why = f"no worker with label old; nearest is older, which is version 0.0.9, not {ours}"
     assert any(why in one for one in report["reasons"]), report["reasons"]
+    until(lambda: older.said(f"is version {ours}, this worker 0.0.9: it gets no work from it"))
     fitting.report()
     assert "older" not in {one.worker for one in fitting.facts(f.Placed)}
 
 
-def test_a_load_that_waits_for_slots_names_the_campaign_that_has_them(fleet, holder) -> None:
+def test_a_load_that_waits_for_slots_names_the_campaign_that_has_them(fleet, holder, until) -> None:
     plan = fleet.folder / "waiter-plan.yaml"
     plan.write_text(text(fleet, "waiter"))
     said = json.loads(shakeout(fleet, "plan", str(plan), "--broker", fleet.server.url, "--json").stdout)
-    second = fleet.submit_text(text(fleet, "waiter", place_within="1s"), "waiter")
-    report = second.report()
+    second = fleet.submit_text(text(fleet, "waiter"), "waiter")
     (worker,) = fleet.workers
     why = (
         f"waiter: 2 shards need 2 slots, 0 are free on 1 worker ({worker}: 0 of 2 free); "
         f"busy with campaign {holder.id}"
     )
-    assert report["verdict"] == "invalid"
-    assert any(why in one for one in report["reasons"]), report["reasons"]
+    view = until(lambda: (live := read_live(fleet.store, second.id)) and live.waits and live)
+    assert view.waits == (f"waits for slots: {why}",)
     assert (said["fleet_is_live"], said["slots_taken"], said["unmet"]) == (True, 2, [f"only: {why}"])
+    assert said["beside"]["waits"] == f"waits for slots: {why}"
+    fleet.store.say(holder.id, id_="abort:me", fact=f.AbortAsked(by="me"))
+    assert second.report()["verdict"] == "pass"
 
 
 def test_a_plan_on_a_live_fleet_shows_its_workers_and_what_they_lack(fleet, gpu_worker) -> None:
@@ -156,3 +163,20 @@ def test_a_plan_on_a_live_fleet_shows_its_workers_and_what_they_lack(fleet, gpu_
     said = shakeout(fleet, "plan", str(file), "--broker", fleet.server.url).stdout
     assert "Not met by the fleet now" in said
     assert "on-fleet: no worker with label fast; nearest is on-gpu, which has no label fast" in said
+
+
+def test_load_is_not_put_on_the_host_of_its_target_unless_that_host_is_named(fleet) -> None:
+    fleet.ensure(workers=1)
+    (card,) = fleet.store.fleet(fleet.store.now_s())
+    if not card.addresses:
+        pytest.skip("this machine has no address but loopback's")
+    file = fleet.folder / "at-home.yaml"
+    at_home = text(fleet, "at-home").replace(fleet.url, f"http://{joined(card.addresses[0], 9)}")
+    file.write_text(at_home)
+    said = json.loads(shakeout(fleet, "plan", str(file), "--broker", fleet.server.url, "--json").stdout)
+    (why,) = said["unmet"]
+    assert f"nearest is {card.worker}, which is on the host of its target" in why
+    file.write_text(at_home.replace("where: {}", f"where: {{host: {card.host}}}"))
+    said = json.loads(shakeout(fleet, "plan", str(file), "--broker", fleet.server.url, "--json").stdout)
+    assert said["unmet"] == []
+    assert said["beside"]["uncalibrated"] == [card.host]

@@ -1,16 +1,13 @@
 """How campaigns stop: by a person, by `abort_if`, and by being impossible to coordinate."""
 
-import signal
-import subprocess
-import sys
 import time
 from contextlib import suppress
 
 import psutil
-import pytest
 
+from orchestrator.results.audit import decode_audited
 from workers.contract import facts as f
-from workers.contract import names
+from workers.contract.broker import names
 
 SILENT_WITHIN_S = 6.0
 """Three times the 2 s that are promised."""
@@ -23,17 +20,6 @@ HANG = """\
         match: {{cmdline: {words}}}
         where: {{at_most: 1}}
 """
-
-
-@pytest.fixture
-def victim():
-    """A process to be paused, known by a word in its arguments."""
-    words = "victim-of-the-abort-test"
-    process = subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()", words])
-    yield words, psutil.Process(process.pid)
-    process.send_signal(signal.SIGCONT)
-    process.kill()
-    process.wait()
 
 
 def test_an_abort_silences_every_engine_and_reverts_what_is_held(fleet, until, victim) -> None:
@@ -69,10 +55,14 @@ def test_a_breach_of_abort_if_stops_the_campaign_as_failed_with_that_reason_firs
 
 def test_a_campaign_that_cannot_be_coordinated_ends_by_itself_and_holds_up_no_other(fleet, until) -> None:
     fleet.ensure()
-    poisoned = fleet.submit("poisoned", duration="20s", rate="20/s")
+    poisoned = fleet.submit("poisoned", duration="20s", rate="20/s", top="share_target: true\n")
     until(poisoned.log)
-    fleet.store.client.xadd(names.journal(poisoned.id), {"f": b'{"fact":"nobody-knows-this"}'})
-    sound = fleet.submit("sound", duration="3s")
+    poison = f.Placed(
+        attempt="no:0:1", phase="only", activity="nobody-knows-this", shard=0, of=1, number=1, worker="w",
+        incarnation="i",
+    )  # fmt: skip
+    fleet.store.client.xadd(names.journal(poisoned.id), {"f": f.encode_fact(poison)})
+    sound = fleet.submit("sound", duration="3s", top="share_target: true\n")
     assert sound.report()["verdict"] == "pass"
     assert sound.facts(f.Lost) == []
     until(poisoned.finished)
@@ -80,6 +70,9 @@ def test_a_campaign_that_cannot_be_coordinated_ends_by_itself_and_holds_up_no_ot
     assert b"nobody-knows-this" in said
     last = fleet.store.client.xrevrange(names.journal(poisoned.id), count=1)[0][1][b"f"]
     assert f.decode_fact(last).verdict == "internal"
+    kept = [decode_audited(fields[b"a"]) for _, fields in fleet.store.client.xrange(names.AUDIT)]
+    (told,) = [one.why for one in kept if (one.on, one.what) == (poisoned.id, "ended")]
+    assert told.startswith("internal: ")
     sent = len(poisoned.log())
     until(lambda: not any(one.engines() and _busy(one) for one in fleet.workers.values()))
     assert len(poisoned.log()) - sent < 20 * SILENT_WITHIN_S

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from workers.contract import facts as f
-from workers.contract import names
+from workers.contract.broker import names
 
 ENDS_WITHIN_S = 60.0
 DETACHED_WITHIN_S = 9.0

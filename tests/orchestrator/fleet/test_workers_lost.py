@@ -3,11 +3,15 @@
 import json
 import signal
 import time
+from contextlib import suppress
+
+import psutil
+import pytest
 
 from orchestrator.dispatch import sender
-from orchestrator.live_view import decode_live
+from orchestrator.live.view import decode_live
 from workers.contract import facts as f
-from workers.contract import names
+from workers.contract.broker import names
 from workers.contract.spec import ShardTask
 
 FENCE_S = 2.0
@@ -30,7 +34,18 @@ phases:
         concurrency: 2
         slos: ["pass_rate >= 100%"]
 """
-CLOCKS_S = 0.3
+HANG = """\
+      - name: hang
+        kind: chaos
+        fault: pause-process
+        at: 500ms
+        for: 10s
+        match: {{cmdline: {words}}}
+        where: {{at_most: 1}}
+"""
+REVERTED_WITHIN_S = 3.0
+"""Three times the second that is promised of a guardian whose worker is gone."""
+CLOCKS_S = 1.0
 """Between the fence as the worker keeps it and the target's log of it, on one busy machine."""
 
 
@@ -67,6 +82,7 @@ def test_a_stalled_worker_falls_silent_by_itself_and_its_late_words_do_not_count
     assert counts["unsent"] > 0
     campaign.each_said_once()
     assert stalled.alive()
+    assert stalled.said(f"attempt worker-stalled:0:1 of {campaign.id} stopped: "), "its own log tells"
 
 
 def test_a_task_that_is_taken_too_late_is_not_done_and_one_that_comes_twice_is_done_once(
@@ -154,3 +170,112 @@ def test_a_killed_worker_that_starts_again_tells_what_its_engines_did_and_nothin
         "it went on before the fence"
     )
     campaign.each_said_once()
+
+
+def test_workers_that_die_before_the_start_cost_nothing(fleet, until) -> None:
+    fleet.ensure()
+    fleet.aim.signal(signal.SIGSTOP)  # shard 0 waits for the target, shard 1 is ready
+    campaign = fleet.submit("died-early", duration="2s")
+
+    def stand() -> bool:
+        found = [campaign.state().last_attempt("died-early", shard) for shard in (0, 1)]
+        return [one and one.status.replace("waiting", "claimed") for one in found] == ["claimed", "ready"]
+
+    until(stand)
+    for name, process in dict(fleet.workers).items():
+        process.kill()
+        fleet.worker(name)
+    until(lambda: len(campaign.facts(f.Exited, f.Lost)) == 2)
+    until(stand)
+    fleet.aim.signal(signal.SIGCONT)
+    report = campaign.report()
+    counts = campaign.agrees(report)
+    assert counts["unknown"] == counts["unsent"] == 0
+    assert report["activities"]["died-early"]["coverage"] == 1
+    campaign.each_said_once()
+
+
+def test_a_worker_that_dies_at_its_very_end_leaves_nothing_unknown_to_its_next_life(fleet, until) -> None:
+    fleet.ensure()
+    campaign = fleet.submit("died-late", fence="30s", duration="4s")
+    until(lambda: len(campaign.log()) > 200)  # of about 240
+    name = campaign.state().last_attempt("died-late", 1).worker
+    fleet.workers[name].signal(signal.SIGSTOP)  # it hears nothing more of what its engine does
+    until(lambda: _is_quiet(campaign))
+    fleet.workers[name].kill()
+    fleet.worker(name)
+    report = campaign.report()
+    counts = campaign.agrees(report)
+    campaign.states_gaps(report)
+    assert counts["unknown"] <= 1
+    assert [one.known for one in campaign.facts(f.Exited) if one.attempt == "died-late:1:1"] == [True]
+
+
+def _is_quiet(campaign) -> bool:
+    """Whether the target has heard nothing of its load for a second."""
+    return time.monotonic() - campaign.log()[-1]["received_ns"] / 1e9 > 1
+
+
+def test_a_campaign_whose_workers_are_all_gone_ends_by_itself_and_says_so(fleet, until) -> None:
+    fleet.ensure()
+    campaign = fleet.submit("all-gone", duration="6s")
+    loads(campaign, until)
+    for process in fleet.workers.values():
+        process.kill()
+    report = campaign.report(within_s=60)
+    counts = campaign.agrees(report)
+    gaps = campaign.states_gaps(report)
+    assert {gap["shard"] for gap in gaps} == {0, 1}
+    assert all("no sign of worker" in gap["why"] for gap in gaps)
+    assert counts["unsent"] > 0
+    assert report["verdict"] == "invalid"
+    assert any("of the scheduled arrivals were sent and observed" in why for why in report["reasons"])
+
+
+@pytest.mark.root
+def test_a_worker_whose_disk_is_full_is_passed_over_and_the_campaign_goes_on_elsewhere(
+    fleet, until, mounted
+) -> None:
+    fleet.ensure(workers=1)
+    home = mounted("size=1m")
+    fleet.worker("full", home=home)
+    fleet.ensure(workers=2)
+    (home / "filler").write_bytes(b"")
+    with suppress(OSError), (home / "filler").open("ab", buffering=0) as file:
+        while True:
+            file.write(bytes(4096))
+    campaign = fleet.submit("disk-full", duration="2s")
+    report = campaign.report()
+    counts = campaign.agrees(report)
+    assert counts["unknown"] == counts["unsent"] == 0
+    (ended,) = [one for one in campaign.facts(f.Exited) if one.outcome == "died"]
+    assert "cannot keep the engine's counts" in ended.why
+    assert "No space left on device" in ended.why
+    ready = {one.attempt for one in campaign.facts(f.Ready)}
+    assert "full" not in {one.worker for one in campaign.facts(f.Claimed) if one.attempt in ready}
+    fleet.workers.pop("full").kill()
+
+
+def test_a_worker_that_dies_while_it_holds_a_fault_leaves_no_fault_behind_and_the_report_says_so(
+    fleet, until, victim
+) -> None:
+    words, process = victim
+    fleet.ensure()
+    campaign = fleet.submit(
+        "fault-holder", duration="12s", shards=1, more=HANG.format(words=words), fence="10s"
+    )
+    until(lambda: process.status() == psutil.STATUS_STOPPED)
+    (placed,) = [one for one in campaign.facts(f.Placed) if one.activity == "hang"]
+    until(lambda: [one for one in campaign.facts(f.FaultSeen) if one.what == "injected"])
+    fleet.workers[placed.worker].kill()
+    killed_s = time.monotonic()
+    until(lambda: process.status() != psutil.STATUS_STOPPED)
+    assert time.monotonic() - killed_s < REVERTED_WITHIN_S
+    fleet.worker(placed.worker)
+    report = campaign.report(within_s=60)
+    campaign.agrees(report)
+    assert report["activities"]["hang"]["verdict"] == "invalid"
+    assert any("ended before its time" in why for why in report["activities"]["hang"]["reasons"])
+    (fault,) = report["faults"]
+    assert fault["injected"]
+    assert fault["reverted"], fault

@@ -7,8 +7,8 @@ import pytest
 
 from orchestrator.cli.abort import AbortTold
 from orchestrator.cli.red_button import ButtonTold
-from orchestrator.coordinator_cards import CoordinatorCard, Coordinators
-from orchestrator.live_view import LiveActivity, LiveSlo, LiveView
+from orchestrator.coordinator.cards import CoordinatorCard, Coordinators
+from orchestrator.live.view import LiveActivity, LiveSlo, LiveView
 from orchestrator.overview.pictures import (
     CampaignLine,
     CampaignPicture,
@@ -23,8 +23,8 @@ from orchestrator.overview.roster import Worker
 from orchestrator.overview.summary import LostAttempt, summarise
 from workers.contract import facts as f
 from workers.contract.facts import Gpu
-from workers.contract.halts import Press, encode_press, sign_press
-from workers.contract.signing import read_keys
+from workers.contract.signed.halts import Press, encode_press, sign_press
+from workers.contract.signed.signing import read_keys
 
 MINE, THEIRS = read_keys("mine=" + "a" * 32), read_keys("theirs=" + "b" * 32)
 NOW_S = 200.0

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 import pytest
 
 from orchestrator.overview import read
-from orchestrator.store import Store
+from orchestrator.store.store import Store
 from workers.contract import facts as f
-from workers.contract import names
-from workers.contract.signing import read_keys
+from workers.contract.broker import names
+from workers.contract.signed.signing import read_keys
 
 
 @pytest.fixture

@@ -2,9 +2,9 @@
 
 import pytest
 
-from orchestrator.coordinator_cards import CoordinatorCard
+from orchestrator.coordinator.cards import CoordinatorCard
 from orchestrator.overview.roster import SHOWN_FOR_S, roster
-from workers.contract.names import CARD_S
+from workers.contract.broker.names import CARD_S
 
 NOW_S = 10_000.0
 LEADER = CoordinatorCard(host="h", pid=1, version="0.1.0", runs="/runs", key="aaaa1111", epoch=1)

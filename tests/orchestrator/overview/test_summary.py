@@ -96,6 +96,13 @@ def test_a_note_that_the_leader_refused_is_not_among_the_notes():
     assert found.state.refusals == (refused,)
 
 
+def test_what_people_saw_stands_among_the_notes_unless_it_was_refused():
+    seen = f.Observed(by="ada", text="it hangs", at_s=0.0)
+    forged = f.Observed(by="eve", text="all is well", at_s=1.0)
+    refused = f.Refused(what="note", by="eve", why="foreign key", at_s=1.0)
+    assert summary(seen, forged, refused).notes == (seen,)
+
+
 def test_entries_that_cannot_be_read_are_counted_and_the_rest_counts():
     found = summary(SUBMITTED, None, OPENED, None)
     assert (found.unread, found.stage(finished=False)) == (2, "placing")

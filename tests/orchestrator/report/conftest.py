@@ -11,12 +11,12 @@ import pytest
 from orchestrator.aggregate.totals import Aggregate
 from orchestrator.campaign.load import load_campaign_text
 from orchestrator.facts import State, fold
-from orchestrator.judging import Golden, judge_campaign, judge_phase
-from orchestrator.outcome import Outcome
+from orchestrator.judging.judging import Golden, judge_campaign, judge_phase
 from orchestrator.plan import ActivityPlan, Plan, plan_of
 from orchestrator.report.build import build_report
+from orchestrator.results.outcome import Outcome
 from orchestrator.slo.bounds import bounds_of
-from orchestrator.store import Entry
+from orchestrator.store.entries import Entry
 from workers.contract import facts as f
 from workers.contract.bounds import Bound, BoundCount, add_counts
 from workers.contract.schedule import arrivals_between

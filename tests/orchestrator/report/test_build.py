@@ -1,10 +1,13 @@
 import json
+from pathlib import Path
 
 import pytest
 from jsonschema import Draft202012Validator, ValidationError
 
+from orchestrator.report import activity
 from orchestrator.report.build import build_report, report_schema, validate_report
 
+CAMPAIGN = (Path(__file__).parent / "campaign.yaml").read_text()
 Q = {"count", "mean", "p50", "p90", "p95", "p99", "p99.9", "max"}
 
 
@@ -115,6 +118,14 @@ def test_claims_carry_their_unit_and_how_much_of_the_allowance_was_used(report):
     assert by_name["success_rate < 10% over 10s"]["place"] == "abort_if"
 
 
+def test_an_abort_if_whose_window_never_ran_is_not_said_to_have_held(outcome_of, report):
+    (looked,) = [one for one in report["slos"] if one["place"] == "abort_if"]
+    assert looked["why"] == "never became true"
+    long = outcome_of(text=CAMPAIGN.replace("over 10s", "over 5m"))
+    (never,) = [one for one in build_report(long)["slos"] if one["place"] == "abort_if"]
+    assert never["why"] == "never looked at: no traffic lasted as long as its window of 5 min"
+
+
 def test_no_secret_of_the_campaign_file_comes_back(report):
     text = json.dumps(report)
     assert "s3cr3t-t0ken" not in text
@@ -133,3 +144,18 @@ def test_a_drawn_seed_is_part_of_the_command(outcome_of):
     report = build_report(outcome_of(text=text))
     assert report["reproduce"]["seed"] == 99
     assert report["reproduce"]["command"] == "shakeout run campaign.yaml --set seed=99"
+
+
+def test_what_is_too_much_to_be_listed_is_counted_and_what_was_lost_is_listed_first(failed, monkeypatch):
+    whole = build_report(failed)["activities"]["peak-load"]
+    monkeypatch.setattr(activity, "MOST_GAPS", 0)
+    monkeypatch.setattr(activity, "MOST_ATTEMPTS", 1)
+    short = build_report(failed)["activities"]["peak-load"]
+    (gap,) = whole["gaps"]
+    assert (short["gaps"], len(short["attempts"])) == ([], 1)
+    assert short["attempts"][0]["outcome"] == "lost"
+    assert [one for one in short["warnings"] if one not in whole["warnings"]] == [
+        f"1 of 1 gaps are not listed here, with {gap['unsent']} unsent and {gap['unknown']} unknown arrivals",
+        "2 of 3 attempts are not listed here: journal.jsonl has them all",
+    ]
+    assert short["requests"] == whole["requests"]

@@ -12,7 +12,7 @@ from io import BytesIO
 import pandas as pd
 import pytest
 
-from orchestrator.judging import PhaseResult
+from orchestrator.judging.judging import PhaseResult
 from orchestrator.report.build import build_report, validate_report
 from orchestrator.report.html import render_html
 from orchestrator.report.intervals import intervals_parquet
@@ -56,7 +56,8 @@ def evil_page(outcome_of):
 def test_sections_come_verdict_first_and_how_to_run_it_again_last(page):
     ids = [attrs["id"] for tag, attrs in Page(page).tags if tag == "section" and "id" in attrs]
     assert ids == [
-        "verdict", "objectives", "phases", "requests", "faults", "regression", "fleet", "timeline",
+        "verdict", "objectives", "phases", "requests", "faults", "resilience", "regression", "fleet",
+        "timeline",
         "definitions", "reproduce",
     ]  # fmt: skip
 

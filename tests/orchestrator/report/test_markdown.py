@@ -15,6 +15,12 @@ def test_a_stored_report_gives_its_golden_file(name):
     assert render_markdown(report) == (GOLDEN / f"{name}.md").read_text()
 
 
+def test_a_campaign_that_a_person_stopped_is_not_called_the_fault_of_the_test(report):
+    page = render_markdown({**report, "verdict": "invalid", "exit_code": 5})
+    assert "A person stopped the campaign." in page
+    assert "at fault" not in page
+
+
 def test_text_of_a_target_stays_text_and_on_its_line(report):
     evil = {**report, "reasons": ["<img src=x onerror=alert(1)>\n# [click](http://x) @everyone | `x`"]}
     (line,) = [one for one in render_markdown(evil).splitlines() if "img" in one]

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from msgspec import structs
 
-from orchestrator.outcome import Outcome
 from orchestrator.report.build import build_report, validate_report
 from orchestrator.report.html import render_html
+from orchestrator.results.outcome import Outcome
 from workers.contract.slowest import MOST
 from workers.contract.snapshot import ErrorExample, SlowRequest, Snapshot
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from orchestrator.slo.evidence import FaultSpan, Second, SeriesSum
+from orchestrator.slo.evidence import CaseCounts, FaultSpan, Second, SeriesSum
 from orchestrator.slo.judge import judge_observed
 from orchestrator.slo.parse import parse
 
@@ -156,3 +156,35 @@ def test_a_fault_on_several_hosts_is_judged_from_the_first_injection_to_the_last
         judged(text, evidence_of([outcomes(s, ok=100) for s in range(60)], faults=failed)).verdict
         == "invalid"
     )
+
+
+def test_a_wrong_answer_during_a_fault_is_told_apart_from_one_that_failed(judged, evidence_of, outcomes):
+    rows = [outcomes(s, ok=10) for s in range(20)] + [outcomes(s, ok=6, http_503=4) for s in range(20, 30)]
+    failed = [outcomes(s, http_503=4) for s in range(20, 30)]
+    hang = FaultSpan("hang", "pause-process", 20.0, 30.0, took_effect=True)
+    evidence = evidence_of(
+        rows,
+        kind="regression",
+        duration_s=30.0,
+        faults=(hang,),
+        missed={"": tuple(failed)},
+        regression=CaseCounts(24, 24),
+    )
+    assert judged("never(invalid) during hang", evidence).verdict == "pass"
+    assert judged("never(http_5xx) during hang", evidence).verdict == "fail"
+    part = judged("pass_rate >= 100% during hang", evidence)
+    assert (part.verdict, part.samples) == ("fail", 100)
+    assert part.observed == pytest.approx(0.6)
+    assert judged("pass_rate >= 100% outside faults", evidence).verdict == "pass"
+
+    wrong = [outcomes(s, ok=2, http_503=4) for s in range(20, 30)]
+    lied = replace(evidence, missed={"": tuple(wrong)})
+    found = judged("never(invalid) during hang", lied)
+    assert (found.verdict, found.observed) == ("fail", 20.0)
+    assert "20 × invalid" in found.why
+    assert "answered with success, and not as the golden case expects" in found.why
+    assert judged("never(invalid) outside faults", lied).verdict == "pass"
+    assert judged("always(ok, http_503) during hang", lied).verdict == "fail"
+    assert judged(
+        "agreement >= 99% during hang", replace(lied, regression=CaseCounts(24, 24, 24))
+    ).verdict == ("invalid")

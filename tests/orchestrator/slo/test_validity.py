@@ -1,6 +1,6 @@
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from orchestrator.slo.evidence import Evidence, FaultSpan
+from orchestrator.slo.evidence import Evidence, FaultSpan, joined
 from orchestrator.slo.validity import cautions, invalid_fault_reasons, invalid_reasons, lateness, series_gap
 
 
@@ -53,6 +53,16 @@ def test_a_fault_must_have_taken_effect_been_reverted_and_left_nothing():
     assert "no such pid" in invalid_fault_reasons(bad)[0]
 
 
+def test_an_effect_that_nobody_looked_for_is_not_called_none():
+    unseen = FaultSpan("f", "pause-process", 1.0, 2.0, took_effect=None, why="its worker was killed")
+    (reason,) = invalid_fault_reasons(unseen)
+    assert reason == "the fault was never seen to take effect: its worker was killed"
+    seen, none = replace(unseen, took_effect=True), replace(unseen, took_effect=False)
+    assert joined([seen, unseen]).took_effect is None
+    assert joined([seen, unseen, none]).took_effect is False
+    assert joined([seen, seen]).took_effect is True
+
+
 def test_what_is_late_apart_or_busy_is_told_though_it_decides_nothing():
     calm = Evidence("peak", "load", 60.0, start_skew_s=0.049, lag_p99_s=0.01, busy_share=0.89)
     assert cautions(calm, Limits()) == ()
@@ -80,3 +90,11 @@ def test_a_series_with_more_than_a_tenth_missing_carries_no_claim():
         "target.rss has no reading in 7 of 60 seconds (11.7%); at most 10% may be missing"
     )
     assert series_gap("target.rss", missing=0, of=0) == ""
+
+
+def test_low_coverage_names_what_the_gaps_are_due_to_and_not_all_of_a_long_list():
+    whys = tuple(f"worker w{number} died" for number in range(1, 6))
+    (one,) = invalid_reasons(Evidence("peak", "load", 60.0, coverage=0.9, lost_to=whys[:1]), Limits())
+    assert one.endswith("at least 99% is needed: worker w1 died")
+    (many,) = invalid_reasons(Evidence("peak", "load", 60.0, coverage=0.9, lost_to=whys), Limits())
+    assert many.endswith("needed: worker w1 died; worker w2 died; worker w3 died; and 2 more")

@@ -1,5 +1,6 @@
 """Real processes to break, real agents to break them, and bounded waiting."""
 
+import importlib
 import os
 import signal
 import subprocess
@@ -9,11 +10,13 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
 import msgspec
 import pytest
 
-from workers.chaos.contract import FaultEvent, FaultOrder, Match, ProcessId
+from workers.chaos.aim import Aim
+from workers.chaos.contract import FaultEvent, FaultOrder, HostRules, Match, ProcessId
 from workers.chaos.processes import is_alive, look, look_at_all
 from workers.contract.errors import FaultError
 
@@ -70,7 +73,11 @@ def orphan() -> Iterator[Callable[..., Orphan]]:
         process = look(int(pid))
         assert process is not None
         started.append(process.identity())
-        return Orphan(process.identity(), words)
+        one = Orphan(process.identity(), words)
+        asleep_by_s = time.monotonic() + 0.5  # where the host is busy, it may still be on its way to sleep
+        while one.state() == "R" and time.monotonic() < asleep_by_s:
+            time.sleep(0.002)
+        return one
 
     yield start
     everyone = look_at_all()
@@ -120,14 +127,29 @@ class Agent:
 
 @pytest.fixture
 def agent(tmp_path: Path) -> Iterator[Callable[..., Agent]]:
-    """Start an agent for an order; afterwards neither it nor a guardian of its is left."""
+    """Start an agent for an order; afterwards neither it nor a guardian of its is left.
+
+    `inside`: words before its command, which must not fork; `environment`: more of it.
+    """
     started: list[Agent] = []
 
-    def start(order: FaultOrder, *manner: str) -> Agent:
-        ledger, stop = tmp_path / "ledger", tmp_path / "stop"
-        command = [sys.executable, str(Path(__file__).with_name("agent.py")), str(ledger)]
+    def start(
+        order: FaultOrder,
+        *manner: str,
+        folder: Path = tmp_path,
+        inside: tuple[str, ...] = (),
+        **environment: str,
+    ) -> Agent:
+        ledger, stop = folder / "ledger", folder / "stop"
+        command = [*inside, sys.executable, str(Path(__file__).with_name("agent.py")), str(ledger)]
         command += [msgspec.json.encode(order).decode(), str(stop), *manner]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        process = subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            env={**os.environ, **environment},
+        )
         started.append(Agent(process, ledger, stop))
         return started[-1]
 
@@ -138,6 +160,17 @@ def agent(tmp_path: Path) -> Iterator[Callable[..., Agent]]:
             if one.process.poll() is None:
                 one.process.kill()
         wait_until(lambda one=one: not one.guardians())
+
+
+@pytest.fixture(scope="session")
+def samples() -> ModuleType:
+    """The table of samples: how to order each fault and how to see it from outside (samples.py)."""
+    folder = str(Path(__file__).parent)
+    sys.path.insert(0, folder)
+    try:
+        return importlib.import_module("samples")
+    finally:
+        sys.path.remove(folder)
 
 
 @pytest.fixture
@@ -175,6 +208,8 @@ def make_order() -> Callable[..., FaultOrder]:
         for_s: float = 30.0,
         limit_s: float = 60.0,
         options: dict[str, object] | None = None,
+        rules: HostRules = HostRules(),  # noqa: B008  # frozen
+        aim: Aim | None = None,
     ) -> FaultOrder:
         return FaultOrder(
             attempt="phase/hang.1",
@@ -184,6 +219,8 @@ def make_order() -> Callable[..., FaultOrder]:
             match=match,
             for_s=for_s,
             limit_s=limit_s,
+            rules=rules,
+            aim=aim,
         )
 
     return make

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from workers.chaos.arm import arm
-from workers.chaos.ledger import collect, forget, open_entry, read
+from workers.chaos.ledger import collect, forget, open_entry, read, scene_of
 from workers.chaos.processes import boot_s, send
 from workers.contract.errors import FaultError
 
@@ -19,9 +19,9 @@ ARMED_WITHIN_S = 0.45  # three times what a worker may count on; it takes about 
 def opened(orphan, make_order, pinned, tmp_path):
     """An open entry for a pause of a fresh process."""
     target = orphan()
-    path, _ = open_entry(
-        tmp_path / "ledger", make_order(pinned(target.pid)), processes=(target.who,), deadline_s=boot_s() + 30
-    )
+    order = make_order(pinned(target.pid))
+    scene = scene_of(tmp_path / "ledger", order, processes=(target.who,), until_s=boot_s() + 31)
+    path, _ = open_entry(tmp_path / "ledger", order, scene=scene, deadline_s=boot_s() + 30)
     return target, path
 
 

@@ -2,12 +2,14 @@
 
 import os
 import signal
+import time
 
 import pytest
 
 from workers.chaos.contract import Match
 from workers.chaos.processes import boot_s, is_stopped, look, send, with_children
 from workers.chaos.run import plan, run_fault
+from workers.chaos.strike import STRIKES_WITHIN_S
 from workers.contract.errors import FaultError
 
 IDLE = "import signal; print('up', flush=True); signal.pause()"
@@ -60,13 +62,13 @@ def test_a_pause_stops_every_thread_for_its_time_and_leaves_nothing(
     assert 0.5 <= reverted.at_s - injected.at_s < 1.5
     until(lambda: target.state() == "S")
     assert list(one.ledger.rglob("*.json")) == []
-    assert one.guardians() == []
+    until(lambda: not one.guardians())
 
 
 def test_children_of_a_match_are_stopped_with_it_and_go_on_with_it(orphan, agent, make_order, pinned, until):
     target = orphan(PARENT)
     child = look(int(target.words)).identity()
-    one = agent(make_order(pinned(target.pid), for_s=0.3))
+    one = agent(make_order(pinned(target.pid), for_s=3.0))
     one.until_event("verified")
     assert is_stopped(child)
     assert target.state() == "T"
@@ -76,13 +78,62 @@ def test_children_of_a_match_are_stopped_with_it_and_go_on_with_it(orphan, agent
 
 def test_a_pause_that_somebody_ends_did_not_take_effect(orphan, agent, make_order, pinned):
     target = orphan()
-    one = agent(make_order(pinned(target.pid), for_s=1.0))
+    one = agent(make_order(pinned(target.pid), for_s=3.0))
     assert one.until_event("verified").took_effect
     send(target.who, signal.SIGCONT)
     reverted = one.rest()[-1]
     assert reverted.took_effect is False
     assert f"process {target.pid}" in reverted.why
     assert "runs" in reverted.why
+
+
+def test_an_effect_that_ends_just_before_the_fault_has_to_is_seen(
+    orphan, make_order, pinned, tmp_path, until
+):
+    target, events = orphan(), []
+
+    def ended_at_once():
+        if "verified" not in _whats(events):
+            return None
+        send(target.who, signal.SIGCONT)
+        until(lambda: target.state() == "S")
+        return "the campaign is aborted"
+
+    run_fault(
+        make_order(pinned(target.pid), for_s=30.0, limit_s=60.0),
+        ledger=tmp_path / "ledger",
+        clock=boot_s,
+        emit=events.append,
+        may_go_on=ended_at_once,
+        wait=time.sleep,
+    )
+    assert (events[-1].what, events[-1].took_effect) == ("reverted", False)
+    assert "the campaign is aborted" in events[-1].why
+
+
+@pytest.mark.parametrize(("for_s", "took_effect"), [(1.0, True), (3.0, False)])
+def test_an_agent_that_is_held_up_until_its_guardian_has_reverted_says_what_it_had_seen(
+    orphan, make_order, pinned, tmp_path, for_s, took_effect
+):
+    events = []
+
+    def held_up(_):
+        if "verified" not in _whats(events):
+            return
+        time.sleep(for_s + 0.8)  # beyond the guardian's half second
+
+    run_fault(
+        make_order(pinned(orphan().pid), for_s=for_s, limit_s=for_s),
+        ledger=tmp_path / "ledger",
+        clock=boot_s,
+        emit=events.append,
+        may_go_on=lambda: None,
+        wait=held_up,
+    )
+    reverted = events[-1]
+    assert (reverted.what, reverted.took_effect) == ("reverted", took_effect)
+    assert "reverted by the guardian" in reverted.why
+    assert ("not seen in effect in its last" in reverted.why) == (not took_effect)
 
 
 def test_a_process_that_exits_in_between_ends_the_fault_and_is_said(orphan, agent, make_order, pinned):
@@ -149,6 +200,22 @@ def test_a_kill_ends_a_process_and_its_children(orphan, agent, make_order, pinne
     assert list(one.ledger.rglob("*.json")) == []
 
 
+def test_a_kill_that_would_come_late_because_its_agent_was_held_up_is_left_out(
+    orphan, agent, make_order, pinned, until
+):
+    target = orphan()
+    one = agent(make_order(pinned(target.pid), fault="kill-process", for_s=0.0), "held-up-opening")
+    until(lambda: look(one.process.pid).state == "T")
+    held_up_s = boot_s()
+    until(lambda: boot_s() > held_up_s + STRIKES_WITHIN_S)
+    one.process.send_signal(signal.SIGCONT)
+    (failed,) = one.rest()
+    assert failed.what == "failed"
+    assert "not injected: this agent was held up for" in failed.why
+    assert target.state() == "S"
+    assert one.open_entries() == []
+
+
 def test_a_signal_that_a_process_ignores_did_not_take_effect(orphan, agent, make_order, pinned):
     target = orphan(DEAF)
     order = make_order(pinned(target.pid), fault="kill-process", for_s=0, options={"signal": "TERM"})
@@ -172,11 +239,11 @@ def test_a_process_that_is_stopped_already_is_refused_and_stays_stopped(
 
 @pytest.mark.skipif(os.getuid() != 0, reason="needs root: becomes another user")
 @pytest.mark.parametrize("fault", ["pause-process", "kill-process"])
-def test_a_process_of_another_user_is_refused_with_a_way_out(orphan, make_order, as_nobody, fault):
+def test_a_process_of_another_user_is_refused_with_a_way_out(orphan, make_order, as_nobody, tmp_path, fault):
     target = orphan(IDLE, "of-another-user")
     match = Match(cmdline="of-another-user$")
     order = make_order(match, fault=fault, for_s=1.0 if fault == "pause-process" else 0)
-    said = as_nobody(lambda: plan(order))
+    said = as_nobody(lambda: plan(order, ledger=tmp_path))
     assert said.startswith(f"FaultError: not permitted to signal process {target.pid}")
     assert "run the worker as that user" in said
     assert target.state() == "S"
@@ -191,7 +258,6 @@ def test_a_process_of_another_user_is_refused_with_a_way_out(orphan, make_order,
         ({"for_s": 0.0}, "is held: give it a time"),
         ({"for_s": 61.0, "limit_s": 60.0}, "not above its limit"),
         ({"fault": "kill-process", "for_s": 1.0}, "one-shot and cannot be held"),
-        ({"fault": "tcp-proxy"}, "reserved"),
         ({"fault": "pause-proces"}, "did you mean pause-process"),
         ({"options": {"signal": "KILL"}}, "unknown field `signal`"),
         ({"fault": "kill-process", "for_s": 0.0, "options": {"signal": "STOP"}}, "say one of KILL"),
@@ -217,14 +283,16 @@ def test_an_order_that_cannot_be_done_fails_in_words_and_touches_nothing(
     assert not (tmp_path / "ledger").exists()
 
 
-def test_a_pause_without_a_match_fails(make_order):
+def test_a_pause_without_a_match_fails(make_order, tmp_path):
     with pytest.raises(FaultError, match="needs a `match`"):
-        plan(make_order(None))
+        plan(make_order(None), ledger=tmp_path)
 
 
-def test_a_plan_names_the_processes_and_touches_none(orphan, make_order, pinned):
+def test_a_plan_names_the_processes_and_touches_none(orphan, make_order, pinned, tmp_path):
     target = orphan(PARENT)
-    assert [who.pid for who in plan(make_order(pinned(target.pid)))] == [target.pid, int(target.words)]
+    planned = plan(make_order(pinned(target.pid)), ledger=tmp_path / "ledger")
+    assert [who.pid for who in planned.scene.processes] == [target.pid, int(target.words)]
+    assert not (tmp_path / "ledger").exists()
     assert target.state() == "S"
 
 
@@ -259,7 +327,7 @@ def test_a_time_that_nobody_watched_is_said(make_order, tmp_path, until):
     assert "not watched for 1.2 s" in events[-1].why
 
 
-def test_the_noop_fault_goes_through_all_steps(agent, make_order):
+def test_the_noop_fault_goes_through_all_steps(agent, make_order, until):
     one = agent(make_order(None, fault="noop", for_s=0.1))
     assert _whats(one.rest()) == ["injected", "verified", "reverted"]
-    assert one.guardians() == []
+    until(lambda: not one.guardians())

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workers.contract import facts as f
-from workers.contract.traces import Trace
+from workers.contract.files.traces import Trace
 
 KINDS = typing.get_args(f.Fact)
 numbers = st.floats(-1e9, 2e9, allow_nan=False)
@@ -23,6 +23,7 @@ VALUES = {
     bool: st.booleans(),
     tuple[str, ...]: st.lists(words, max_size=3).map(tuple),
     tuple[int, ...]: st.lists(st.integers(0, 99), max_size=3).map(tuple),
+    tuple[float | None, ...]: st.lists(st.none() | numbers, max_size=3).map(tuple),
     bool | None: st.none() | st.booleans(),
     dict[str, tuple[str, int]]: st.dictionaries(words, st.tuples(words, st.integers(0, 99)), max_size=2),
     dict[str, str]: st.dictionaries(words, words, max_size=2),
@@ -58,7 +59,7 @@ def test_every_kind_of_fact_has_a_tag_of_its_own():
 
 def test_a_fact_says_its_kind_and_when():
     said = msgspec.json.decode(f.encode_fact(f.PhaseOpened(phase="peak", at_s=12.5)))
-    assert said == {"fact": "phase-opened", "phase": "peak", "at_s": 12.5}
+    assert said == {"fact": "phase-opened", "phase": "peak", "at_s": 12.5, "signature": ""}
 
 
 def test_a_fact_of_a_newer_version_with_a_field_more_can_still_be_read():

@@ -14,6 +14,7 @@ from workers.contract.sketch import (
     from_wire,
     merge,
     merge_all,
+    merge_wires,
     sketch_of,
     to_wire,
 )
@@ -133,3 +134,16 @@ def test_the_share_above_a_bound_is_right_to_within_a_bucket():
     assert one.share_above(2.5) == pytest.approx(0.75, abs=0.01)
     assert one.share_above(1e-12) == pytest.approx(1.0, abs=1e-3)
     assert one.share_above(20.0) == 0.0
+
+
+@given(st.lists(values, max_size=8))
+def test_sketches_merged_as_they_came_are_those_merged_once_decoded(parts):
+    wires = [to_wire(sketch_of(part)) for part in parts]
+    assert same(merge_wires(wires), merge_all([from_wire(wire) for wire in wires]))
+    assert to_wire(merge_wires(wires)) == to_wire(merge_all([from_wire(wire) for wire in wires]))
+
+
+def test_a_sketch_whose_keys_and_counts_do_not_pair_is_refused():
+    good = to_wire(sketch_of([0.1, 0.2]))
+    with pytest.raises(ValueError, match="do not pair"):
+        merge_wires([good, SketchWire(3, 0, 0.6, 0.1, 0.3, [1, 2, 3], [1, 2])])

@@ -37,7 +37,7 @@ class Running:
         return socket.create_connection(("127.0.0.1", self.port), timeout=WAIT_S)
 
     def lines(self) -> list[dict]:
-        return [json.loads(line) for line in self.log.read_text().splitlines()]
+        return [json.loads(line) for line in self.log.read_text().splitlines() if line.endswith("}")]
 
     def wait_for_line(self, event: str, count: int = 1) -> list[dict]:
         deadline = time.monotonic() + WAIT_S

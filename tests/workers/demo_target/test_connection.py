@@ -63,6 +63,8 @@ def test_tokens_come_at_their_times_to_a_millisecond(target):
                 sent_s = time.monotonic()
                 sock.sendall(chat_bytes("one two three", stream=True))
                 opening, *tokens = [at_s for at_s, _ in read_stream(sock)]
+                if not tokens:  # all was there when this process came to read it
+                    continue
                 assert opening < tokens[0]
                 first_s.append(tokens[0] - sent_s - TTFT_S)
                 gaps_s += [late - early - GAP_S for early, late in itertools.pairwise(tokens)]
@@ -140,6 +142,7 @@ def test_nothing_to_repeat_is_an_empty_answer(target):
         ("POST", "/v1/chat/completions", b"{", 400),
         ("POST", "/v1/chat/completions", b"\xff\xfe", 400),
         ("POST", "/v1/chat/completions", b'{"messages":[{"role":"user","content":"\\ud800"}]}', 400),
+        ("POST", "/v1/chat/completions", b'{"messages":[{"role":"user","content":"hi"}],"\xff":1}', 400),
         ("POST", "/v1/chat/completions", {"model": "demo"}, 400),
         ("POST", "/v1/chat/completions", {"messages": []}, 400),
         ("POST", "/v1/chat/completions", {"messages": None}, 400),
@@ -189,7 +192,7 @@ def test_looks_at_the_target_are_answered_and_not_logged(start):
 
 
 def test_metrics_count_what_runs_and_what_was_answered(start):
-    target = start("--ttft", "300ms", "--tokens", "1")
+    target = start("--ttft", "2s", "--tokens", "1")
     with target.socket() as sock:
         sock.sendall(chat_bytes("a", stream=True))
         target.wait_for_line("received")
@@ -249,7 +252,7 @@ def test_a_client_that_leaves_mid_stream_is_logged_as_disconnected(start):
 
 
 def test_slots_make_the_others_wait_and_say_so(start):
-    target = start("--ttft", "150ms", "--tokens", "1", "--slots", "1")
+    target = start("--ttft", "1500ms", "--tokens", "1", "--slots", "1")
     with target.socket() as first, target.socket() as second:
         first.sendall(chat_bytes("a", stream=True))
         target.wait_for_line("received", 1)
@@ -259,7 +262,7 @@ def test_slots_make_the_others_wait_and_say_so(start):
         read_stream(first)
         read_stream(second)
     early, late = target.wait_for_line("answered", 2)
-    assert (late["first_ns"] - early["answered_ns"]) / 1e9 > 0.149
+    assert (late["first_ns"] - early["answered_ns"]) / 1e9 > 1.499
 
 
 def test_the_error_rate_answers_503_in_json(start):

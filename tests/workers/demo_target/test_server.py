@@ -55,18 +55,18 @@ def test_a_killed_target_leaves_the_receipts_of_what_it_worked_on(start):
 
 
 def test_tokens_missed_while_stopped_come_at_once_and_the_rest_on_time(start):
-    target = start("--ttft", "10ms", "--gap", "10ms", "--tokens", "60")
+    target = start("--ttft", "10ms", "--gap", "10ms", "--tokens", "300")
     with target.socket() as sock:
         sock.sendall(CHAT)
         assert sock.recv(65536)
         target.process.send_signal(signal.SIGSTOP)
-        time.sleep(0.3)  # the length of the pause is what is tested
+        time.sleep(1.5)  # the length of the pause is what is tested
         target.process.send_signal(signal.SIGCONT)
         while not sock.recv(65536).endswith(b"0\r\n\r\n"):
             pass
     (line,) = target.wait_for_line("answered")
-    assert line["tokens"] == 60
-    assert abs((line["answered_ns"] - line["received_ns"]) / 1e9 - 0.600) < 0.05
+    assert line["tokens"] == 300
+    assert 2.99 < (line["answered_ns"] - line["received_ns"]) / 1e9 < 4.3  # 4.5 if the pause came on top
 
 
 def test_a_port_in_use_is_told_with_what_to_do(start):

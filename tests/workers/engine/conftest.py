@@ -37,7 +37,7 @@ class Demo:
     def lines(self, event: str) -> list[dict[str, object]]:
         if not self.log.exists():
             return []
-        lines = [json.loads(line) for line in self.log.read_text().splitlines()]
+        lines = [json.loads(line) for line in self.log.read_text().splitlines() if line.endswith("}")]
         return [line for line in lines if line["event"] == event]
 
     def ids(self) -> list[str]:

@@ -2,6 +2,7 @@
 
 import json
 
+from workers.contract.snapshot import MISSED_GROUP
 from workers.contract.spec import FileRef, RegressionSpec, TargetSpec
 from workers.engine import wire
 
@@ -55,6 +56,8 @@ def test_each_case_is_sent_once_and_judged_with_its_reason(demo, engine, tmp_pat
     assert target.indices() == list(range(8))
     assert child.outcomes() == {"ok": 8}
     assert child.outcomes("length=long") == {"ok": 1}
+    assert child.outcomes(MISSED_GROUP) == {"ok": 1}, "the wrong one, by the second in which it was asked"
+    assert child.outcomes(f"{MISSED_GROUP}length=long") == {}
 
 
 def test_batches_share_the_cases_and_skip_those_already_judged(demo, engine, tmp_path):

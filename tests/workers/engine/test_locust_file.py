@@ -193,7 +193,7 @@ def test_users_of_all_shards_are_mixed_as_one_machine_would(users, seen):
             time.sleep(0.2)
     """
     for shard in range(2):
-        child = users(seen.url, code, count=4, duration_s=0.5, shard=shard, of=2)
+        child = users(seen.url, code, count=4, duration_s=2.0, shard=shard, of=2)
         run(child)
     by_path = {path: {port for one, _, port in seen.asked if one == path} for path in ("/a", "/b")}
     assert {path: len(ports) for path, ports in by_path.items()} == {"/a": 1, "/b": 3}
@@ -383,3 +383,16 @@ def test_a_file_that_ends_its_own_test_is_believed_and_said(users, seen, way):
     assert run(child, within_s=20.0).outcome == "done"
     assert "ended its own test before the duration was over" in warnings_of(child)
     assert child.outcomes()["ok"] >= 1
+
+
+def test_users_of_a_locustfile_that_are_handed_over_end_what_they_are_at_and_begin_nothing(users, seen):
+    child = users(seen.url, STEADY, duration_s=60.0)
+    child.listen(wire.Prepared)
+    child.authorise(60)
+    child.begin()
+    child.say(wire.HandOver(2.0))
+    assert child.listen(wire.Yielded).until_s == 2.0
+    end = child.finished(within_s=20.0)
+    assert (end.outcome, end.why) == ("stopped", "handed over")
+    assert child.outcomes() == {"ok": seen.paths()["/fine"]}
+    assert "ended its own test" not in warnings_of(child)

@@ -7,11 +7,11 @@ import msgspec
 import pytest
 
 from workers.contract.data import FileData
+from workers.contract.files.trace_files import read_trace
+from workers.contract.files.traces import pack, trace_of
 from workers.contract.schedule import recorded
 from workers.contract.snapshot import JUDGED
 from workers.contract.spec import FileRef, TargetSpec
-from workers.contract.trace_files import read_trace
-from workers.contract.traces import pack, trace_of
 from workers.engine import wire
 
 ROWS = 120

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from workers.contract.data import Fixed, SyntheticData, Uniform
 from workers.contract.errors import DataError
+from workers.contract.files.trace_formats import BLOCK_TOKENS, Lengths
 from workers.contract.spec import FileRef, TargetSpec
-from workers.contract.trace_formats import BLOCK_TOKENS, Lengths
 from workers.engine.data import open_rows
 from workers.engine.synthetic import Prompts
 from workers.engine.tokens import AT_ONCE_CHARACTERS, MOST_CHARACTERS, Tokens, counting, tokens_of

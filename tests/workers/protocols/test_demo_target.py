@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from workers.contract.golden import read_golden
+from workers.contract.files.golden import read_golden
 from workers.protocols.contract import settled
 from workers.protocols.select import make_protocol
 from workers.regression.rules import check_cases, judge_case

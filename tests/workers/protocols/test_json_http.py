@@ -74,3 +74,20 @@ def test_pieces_are_read_as_one_body_without_timing():
     answer, timing = service().parse_stream(200, (), [(1, b'{"a"'), (2, b": 1}")])
     assert answer.fields["json"] == {"a": 1}
     assert timing.output_times_ns == ()
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{{ ''.__class__.__mro__[1].__subclasses__() }}",
+        "{{ q|attr('__class__') }}",
+        "{{ cycler.__init__.__globals__.os.popen('id').read() }}",
+        "{{ '{0.__class__}'.format(q) }}",
+        "{% include '/etc/hostname' %}",
+        "{% import 'os' as os %}{{ os }}",
+        "{% for i in range(99999) %}{% for j in range(99999) %}xxxxxxxxxx{% endfor %}{% endfor %}",
+    ],
+)
+def test_no_template_reaches_python_a_file_or_more_memory_than_a_body_may_take(template):
+    with pytest.raises(ProtocolError, match="template"):
+        service(body=template).build({"q": "x"})

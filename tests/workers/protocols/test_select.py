@@ -66,7 +66,7 @@ def test_the_kinds_load_nothing_heavy():
     code = (
         "import sys; from workers.contract.kinds import resolve\n"
         "import workers.protocols as p, workers.regression as r\n"
-        "import workers.regression.rules, workers.contract.golden\n"
+        "import workers.regression.rules, workers.contract.files.golden\n"
         "[resolve(m.__name__, m.TABLE, n) for m in (p, r) for n in m.TABLE]\n"
         "heavy = {'jinja2', 'jsonschema', 'pyarrow', 'pandas', 'numpy', 'pydantic'}\n"
         "heavy |= {'redis', 'gevent', 'locust', 'celery'}\n"

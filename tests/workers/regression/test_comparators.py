@@ -223,8 +223,9 @@ def test_json_schema_names_a_broken_schema_before_any_request():
     assert check("json_schema", SCHEMA) is None
 
 
-def test_json_schema_fetches_no_reference():
-    text = why("json_schema", {"$ref": "http://127.0.0.1:9/schema.json"}, {})
+@pytest.mark.parametrize("place", ["http://127.0.0.1:9/schema.json", "file:///etc/hostname", "/etc/hostname"])
+def test_json_schema_fetches_no_reference(place):
+    text = why("json_schema", {"$ref": place}, {})
     assert "not inside it" in text
 
 

@@ -1,7 +1,7 @@
 import pytest
 
 from workers.contract.errors import DataError
-from workers.contract.golden import Case
+from workers.contract.files.golden import Case
 from workers.protocols.contract import Answer, failed
 from workers.regression.rules import check_cases, expected_of, judge_case, parse_rules
 

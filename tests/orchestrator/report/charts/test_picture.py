@@ -44,6 +44,15 @@ def test_a_band_beyond_the_picture_is_left_out_and_one_across_its_edge_is_cut():
     assert [one["style"] for one in shown] == ["left:80.00%;width:20.00%"]
 
 
+def test_steps_of_a_fault_that_follow_each_other_closely_have_one_name_and_those_far_apart_have_theirs():
+    def names(*begins):
+        bands = tuple(Band(at, at + 0.4, "fault", "late") for at in begins)
+        return [tag for tag, _ in _drawn(bands=bands)].count("span")
+
+    assert names(1.0, 1.5, 2.0) == names(1.0)
+    assert names(1.0, 1.5, 2.0, 7.0) == names(1.0) + 1
+
+
 def test_a_bound_beyond_the_picture_is_not_drawn():
     assert len(_paths(_drawn(bounds=(Bound(5.0, "b"), Bound(50.0, "far"))), "bound")) == 1
 

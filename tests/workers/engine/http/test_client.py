@@ -141,7 +141,7 @@ def test_a_stream_is_kept_in_pieces_stamped_as_they_came(scripted, client_of, se
 
     def release():
         for _ in range(4):
-            gevent.sleep(0.03)
+            gevent.sleep(0.2)
             go_on.release()
 
     with scripted(script) as server:

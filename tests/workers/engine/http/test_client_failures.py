@@ -23,6 +23,23 @@ def test_a_server_that_never_answers_is_a_timeout_from_the_first_byte_sent(scrip
     assert 0.2 <= (exchange.last_ns - exchange.sent_ns) / 1e9 < 1.5
 
 
+@pytest.mark.parametrize(("answers", "error"), [(True, ""), (False, "timeout")])
+def test_an_answer_that_came_while_the_engine_stood_still_is_no_timeout(
+    scripted, client_of, send, answers, error
+):
+    def script(line):
+        line.request()
+        time.sleep(0.1)
+        if answers:
+            line.send(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}")
+        line.until_closed()
+
+    with scripted(script) as server:
+        gevent.spawn_later(0.05, time.sleep, 0.6)
+        exchange = send(client_of(server, 0.3))
+    assert exchange.error == error
+
+
 @pytest.mark.parametrize("stream", [False, True])
 def test_a_slow_drip_does_not_extend_the_timeout(scripted, client_of, stream, send):
     def script(line):
@@ -171,7 +188,7 @@ def test_failures_leave_nothing_for_the_cycle_collector(scripted, client_of, ope
             line.until_closed()
 
     with scripted(script) as server:
-        slow, fast = client_of(server, 0.02), client_of(server)
+        slow, fast = client_of(server, 0.3), client_of(server)
         refused = opened(Endpoint("127.0.0.1", deaf_port), 1.0)
         requests = [(slow, POST), (fast, Request("POST", "/reset", b"", (), stream=False)), (refused, POST)]
         for client, request in requests:

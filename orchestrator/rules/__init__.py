@@ -1,0 +1,1 @@
+"""Alerting rules replayed against what a campaign recorded: would they have fired, and when."""

@@ -1,0 +1,1 @@
+"""Samples on their way from this worker's disk to the runs URL."""
