@@ -79,27 +79,6 @@ def with_unseen(account: Account) -> Account:
     return replace(account, unknown=unknown, unsent=Counter(), gaps=gaps)
 
 
-def account_counted(*, scheduled: int, totals: ActivityTotals) -> Account:
-    """Account for work without a schedule: what was begun, by the second it began.
-
-    `scheduled`: cases of a regression, 0 for a closed loop, of which only what was begun is known. What was
-    in flight when an attempt was last heard of is unknown; of cases only where nobody judged them since.
-    """
-    account = Account()
-    for (group, second), row in totals.seconds.items():
-        if group in (JUDGED, WARMUP):
-            account.scheduled[group, second] += sum(row.outcomes.values())
-    in_flight = sum(len(seen.in_flight) for seen in totals.attempts.values())
-    missing = max(0, scheduled - account.scheduled.total()) if scheduled else in_flight
-    unknown = min(missing, in_flight)
-    if missing:
-        last = max((second for _, second in account.scheduled), default=0)
-        account.scheduled[JUDGED, last] += missing
-        account.unknown[JUDGED, last] += unknown
-        account.unsent[JUDGED, last] += missing - unknown
-    return account
-
-
 def account_sessions(
     arrivals: OpenArrivals | ClosedArrivals,
     *,

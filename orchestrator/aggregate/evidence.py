@@ -6,13 +6,12 @@ from dataclasses import dataclass
 
 from orchestrator.aggregate.accounting import (
     Account,
-    account_counted,
     account_open,
     account_sessions,
     with_unseen,
 )
-from orchestrator.aggregate.loop_gaps import loop_gaps
 from orchestrator.aggregate.totals import ActivityTotals, Totals
+from orchestrator.aggregate.unscheduled import CaseWork, account_cases, account_loop, loop_gaps
 from orchestrator.facts import Attempt, State
 from orchestrator.plan import ActivityPlan, PhasePlan
 from orchestrator.slo.evidence import CaseCounts, Evidence, FaultSpan, Prices, Second, SeriesSum
@@ -52,13 +51,13 @@ def measure(
     phase: PhasePlan,
     slos: tuple[Expression, ...],
     prices: Prices | None,
-    cases: int,
+    cases: CaseWork,
     beside: Mapping[str, ActivityTotals] | None = None,
 ) -> Measured:
     """Everything known of one activity whose work is over.
 
-    `cases`: requests that the golden cases ask for, repeats counted; 0 for other kinds. `beside`: the totals
-    of all of the phase's activities, this one's among them: their shards start together.
+    `cases`: what golden cases ask for. `beside`: the totals of all of the phase's activities, this one's
+    among them: their shards start together.
     """
     account = _account(activity, state, totals, cases)
     rows = {
@@ -93,8 +92,10 @@ def measure(
         unknown=unknown,
         unsent_generator=unsent,
         # a case that a lost engine had asked is asked again, and is one case all the same
-        coverage=_coverage(totals, cases or sum(seen.values())),
-        achieved=_achieved(totals, sum(seen.values()), end_s=activity.duration_s or float(last)),
+        coverage=_coverage(totals, cases.requests or sum(seen.values())),
+        achieved=_achieved(
+            totals, cases.requests or sum(seen.values()), end_s=activity.duration_s or float(last)
+        ),
         lag_p99_s=_quantile(totals.sketch("lag"), 0.99),
         hub_delay_p99_s=_quantile(totals.hub_delay, 0.99),
         start_skew_s=_start_skew(state, {activity.key: totals} if beside is None else beside),
@@ -175,12 +176,12 @@ def _ended_early(activity: ActivityPlan, state: State) -> str | None:
     return None if done and done == {one.shard for one in attempts} else state.aborting.why
 
 
-def _account(activity: ActivityPlan, state: State, totals: ActivityTotals, cases: int) -> Account:
+def _account(activity: ActivityPlan, state: State, totals: ActivityTotals, cases: CaseWork) -> Account:
     account = _accounted(activity, state, totals, cases)
     return with_unseen(account) if state.is_torn(activity.phase) else account
 
 
-def _accounted(activity: ActivityPlan, state: State, totals: ActivityTotals, cases: int) -> Account:
+def _accounted(activity: ActivityPlan, state: State, totals: ActivityTotals, cases: CaseWork) -> Account:
     attempts = state.attempts_of(activity.key)
     of = attempts[0].of if attempts else 1
     shards: list[list[Attempt]] = [[] for _ in range(of)]
@@ -196,17 +197,18 @@ def _accounted(activity: ActivityPlan, state: State, totals: ActivityTotals, cas
             totals=totals,
             ends_with_data=activity.ends_with_data,
         )
-    if arrivals is None or not activity.turns:
-        account = account_counted(scheduled=cases, totals=totals)
-    else:
-        account = account_sessions(
-            arrivals,
-            turns=activity.turns,
-            warmup_s=activity.warmup_s,
-            start_s=start_s,
-            shards=shards,
-            totals=totals,
-        )
+    if arrivals is None:
+        return account_cases(cases, start_s=start_s, attempts=attempts, totals=totals)
+    if isinstance(arrivals, ClosedArrivals) and not activity.turns:
+        return account_loop(arrivals, start_s=start_s, shards=shards, totals=totals)
+    account = account_sessions(
+        arrivals,
+        turns=activity.turns,
+        warmup_s=activity.warmup_s,
+        start_s=start_s,
+        shards=shards,
+        totals=totals,
+    )
     if isinstance(arrivals, ClosedArrivals):
         account.gaps += loop_gaps(arrivals, start_s=start_s, shards=shards)
     return account

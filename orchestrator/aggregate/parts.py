@@ -19,13 +19,14 @@ class AttemptMark(msgspec.Struct, array_like=True):
     attempt: str
     seq: int
     dispatched: int
-    sent: int
+    most_sent: int
     in_flight: list[int]
     start_lag_s: float | None
     holes: int
     busy_share: float
     offered: int = 0
     waiting: int = 0
+    at_s: float = 0.0
 
 
 class ActivityPart(msgspec.Struct, array_like=True):
@@ -83,13 +84,14 @@ def _activity_part(key: str, totals: ActivityTotals) -> ActivityPart:
             attempt,
             seen.seq,
             seen.dispatched,
-            seen.sent,
+            seen.most_sent,
             list(seen.in_flight),
             seen.start_lag_s,
             seen.holes,
             seen.busy_share,
             seen.offered,
             seen.waiting,
+            seen.at_s,
         )
         for attempt, seen in totals.attempts.items()
     ]
@@ -118,10 +120,11 @@ def _after(before: AttemptSeen, mark: AttemptMark) -> AttemptSeen:
         seq=mark.seq,
         dispatched=mark.dispatched,
         in_flight=tuple(mark.in_flight),
-        sent=mark.sent,
+        most_sent=max(before.most_sent, mark.most_sent),
         start_lag_s=mark.start_lag_s if before.start_lag_s is None else before.start_lag_s,
         holes=before.holes + mark.holes - before.seq,
         busy_share=max(before.busy_share, mark.busy_share),
         offered=mark.offered,
         waiting=mark.waiting,
+        at_s=mark.at_s,
     )

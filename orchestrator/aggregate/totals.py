@@ -91,18 +91,20 @@ class Totals:
 class AttemptSeen:
     """What the snapshots of one attempt said last; `holes`: numbers that never came.
 
-    Of conversations, `offered`: turns handed out so far, `waiting`: those between two turns.
+    `at_s`: when the last came, in common time. `most_sent`: between two of them, at the most. Of
+    conversations, `offered`: turns handed out so far, `waiting`: those between two turns.
     """
 
     seq: int = 0
     dispatched: int = 0
     in_flight: tuple[int, ...] = ()
-    sent: int = 0
+    most_sent: int = 0
     start_lag_s: float | None = None
     holes: int = 0
     busy_share: float = 0.0
     offered: int = 0
     waiting: int = 0
+    at_s: float = 0.0
 
 
 @dataclass(slots=True)
@@ -145,8 +147,9 @@ class ActivityTotals:
             return False
         seen.holes += snapshot.seq - seen.seq - 1
         seen.seq = snapshot.seq
-        seen.dispatched, seen.sent = snapshot.dispatched, snapshot.sent
+        seen.dispatched, seen.at_s = snapshot.dispatched, snapshot.at_s
         seen.in_flight = tuple(snapshot.in_flight)
+        seen.most_sent = max(seen.most_sent, snapshot.sent)
         if not snapshot.final or snapshot.seq == 1:  # the last one may tell of a moment that is all work
             seen.busy_share = max(seen.busy_share, snapshot.busy_share)
         if snapshot.sessions is not None:

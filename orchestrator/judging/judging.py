@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.aggregate.evidence import Measured, fault_spans, measure
 from orchestrator.aggregate.totals import Aggregate
+from orchestrator.aggregate.unscheduled import CaseWork
 from orchestrator.aggregate.watched import watched_in
 from orchestrator.campaign.models import Campaign, ChaosActivity, Phase
 from orchestrator.campaign.watched import shown_by
@@ -144,7 +145,7 @@ def _measured(
         phase=of,
         slos=slos,
         prices=prices,
-        cases=golden.cases.get(activity.key, 0),
+        cases=CaseWork(golden.cases.get(activity.key, 0), getattr(model, "repeats", 1)),
         beside={one.key: aggregate.of(one.key) for one in of.activities if one.needs_engine},
     )
     standing = (*slos, *campaign.slos) if activity.is_load else slos

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestrator.aggregate.accounting import account_counted, account_open, account_sessions
+from orchestrator.aggregate.accounting import account_open, account_sessions
 from orchestrator.aggregate.totals import ActivityTotals
 from orchestrator.facts import Attempt
 from workers.contract import facts as f
@@ -317,22 +317,6 @@ def test_every_arrival_is_accounted_for_once_and_the_targets_log_lies_between(ma
     assert reported <= history.really_sent <= reported + found.unknown.total()
     if history.certain:
         assert found.unknown.total() == 0
-
-
-def test_cases_that_were_never_begun_are_unsent_and_those_in_flight_unknown():
-    totals = ActivityTotals()
-    report(totals, "load:0:1", 1, [(0, 0.1), (1, 0.2)], dispatched=3, in_flight=[2])
-    found = account_counted(scheduled=5, totals=totals)
-    assert (found.scheduled.total(), found.unknown.total(), found.unsent.total()) == (5, 1, 2)
-
-
-@pytest.mark.parametrize("flying", [[], [4, 7]])
-def test_a_closed_loop_counts_what_it_began_and_what_nobody_saw_end(flying):
-    totals = ActivityTotals()
-    report(totals, "load:0:1", 1, [(0, 0.1), (1, 1.2)], dispatched=9, in_flight=flying)
-    found = account_counted(scheduled=0, totals=totals)
-    assert found.scheduled.total() == 2 + len(flying)
-    assert found.unknown.total() == len(flying)
 
 
 TURNS = 3

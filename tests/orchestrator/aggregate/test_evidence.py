@@ -7,6 +7,7 @@ import pytest
 from orchestrator.aggregate.accounting import Account, Gap, with_unseen
 from orchestrator.aggregate.evidence import _achieved, _start_skew, measure
 from orchestrator.aggregate.totals import ActivityTotals
+from orchestrator.aggregate.unscheduled import CaseWork
 from orchestrator.campaign.models import Where
 from orchestrator.facts import Phase, State
 from orchestrator.plan import ActivityPlan, PhasePlan
@@ -84,10 +85,13 @@ def test_a_case_that_was_asked_again_after_an_engine_died_is_one_case_and_lowers
     totals.add(Snapshot("golden", 0, "golden:0:1", 1, 0.0, 0, 0, [], cells))
     state = State(phases={"only": Phase(start_s=0.0)})
     phase = PhasePlan(name="only", requires=(), activities=(golden,))
-    found = measure(golden, state, totals, phase=phase, slos=(), prices=None, cases=60)
+    found = measure(golden, state, totals, phase=phase, slos=(), prices=None, cases=CaseWork(60))
     assert found.evidence.coverage == 1
     assert (
-        measure(golden, state, totals, phase=phase, slos=(), prices=None, cases=80).evidence.coverage == 0.75
+        measure(
+            golden, state, totals, phase=phase, slos=(), prices=None, cases=CaseWork(80)
+        ).evidence.coverage
+        == 0.75
     )
 
 

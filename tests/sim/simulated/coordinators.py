@@ -23,7 +23,8 @@ from simulated.server import Client
 from simulated.world import Process, Thread, sleep
 
 import workers.fleet.way
-from orchestrator.aggregate.accounting import account_counted, account_open, with_unseen
+from orchestrator.aggregate.accounting import account_open, with_unseen
+from orchestrator.aggregate.unscheduled import CaseWork, account_cases, account_loop
 from orchestrator.coordinator import campaign_run, coordinator, opening, phases
 from orchestrator.coordinator.admission import EVERYBODY
 from orchestrator.judging.judging import PhaseResult
@@ -247,14 +248,16 @@ def count(name, *, plan, state, aggregate):
             continue
         totals = aggregate.of(activity.key)
         attempts = state.attempts_of(activity.key)
-        if isinstance(activity.arrivals, OpenArrivals):
-            of = max([one.of for one in attempts], default=1)
-            shards = [[one for one in attempts if one.shard == shard] for shard in range(of)]
-            account = account_open(
-                activity.arrivals, warmup_s=0.0, start_s=start_s, shards=shards, totals=totals
-            )
+        of = max([one.of for one in attempts], default=1)
+        shards = [[one for one in attempts if one.shard == shard] for shard in range(of)]
+        arrivals = activity.arrivals
+        if isinstance(arrivals, OpenArrivals):
+            account = account_open(arrivals, warmup_s=0.0, start_s=start_s, shards=shards, totals=totals)
+        elif arrivals is not None:
+            account = account_loop(arrivals, start_s=start_s, shards=shards, totals=totals)
         else:
-            account = account_counted(scheduled=CASES if activity.kind == "regression" else 0, totals=totals)
+            work = CaseWork(CASES)
+            account = account_cases(work, start_s=start_s, attempts=attempts, totals=totals)
         if state.is_torn(name):
             account = with_unseen(account)
         outcomes = totals.outcomes()

@@ -259,7 +259,7 @@ class Fleet:
                 if one.sent > offered:
                     self.world.breaks(f"{text}: more is reported than was sent")
                 is_open = (id_, activity) in {(key[0], key[1]) for key in self.watch.log}
-                if is_open and offered > one.sent + one.unknown:
+                if offered > one.sent + one.unknown:
                     self.world.breaks(f"{text}: the log has more than is reported")
                 if is_open and one.scheduled != one.sent + one.unsent + one.unknown - one.twice:
                     self.world.breaks(f"{text}: scheduled {one.scheduled} is not the sum of {one}")

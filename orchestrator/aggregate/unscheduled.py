@@ -1,0 +1,166 @@
+"""Account for work without a schedule: golden cases, and the users of a closed loop. Pure.
+
+The promise is that of DESIGN.md section 2: reported sent ≤ the target's log ≤ reported sent + unknown.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import zip_longest
+
+import numpy as np
+import numpy.typing as npt
+
+from orchestrator.aggregate.accounting import Account, Gap
+from orchestrator.aggregate.totals import ActivityTotals, AttemptSeen
+from orchestrator.facts import Attempt
+from workers.contract.schedule import ClosedArrivals
+from workers.contract.snapshot import JUDGED, WARMUP
+from workers.contract.spec import share
+
+Indices = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class CaseWork:
+    """What golden cases ask for: `requests` in all, each case `repeats` times; none of other kinds."""
+
+    requests: int = 0
+    repeats: int = 1
+
+    def own(self, attempt: Attempt) -> Indices:
+        """Indices of the requests that an attempt was given, in the order in which it sends them."""
+        cases = self.requests // self.repeats
+        rows = np.arange(attempt.shard, cases, attempt.of, dtype=np.int64)
+        rows = rows[~np.isin(rows, attempt.skip_rows)]
+        return (np.arange(self.repeats, dtype=np.int64)[:, None] * cases + rows).ravel()
+
+
+def account_cases(
+    work: CaseWork, *, start_s: float, attempts: Sequence[Attempt], totals: ActivityTotals
+) -> Account:
+    """Account for the requests of golden cases, by the second in which they were begun.
+
+    A case whose answer nobody saw is asked again, so there may be more requests than the cases ask for. An
+    attempt of whose end nobody knows may have sent all that it was given. `start_s`: common time of the
+    phase's second 0.
+    """
+    account = _begun(totals)
+    possible = {one.id: _possible(work.own(one), one, totals) for one in attempts if one.from_s is not None}
+    unknown = max(0, sum(len(some) for some in possible.values()) - account.scheduled.total())
+    asked = np.unique(np.concatenate([np.empty(0, np.int64), *possible.values()]))
+    _leave(account, unknown=unknown, unsent=work.requests - len(asked))
+    for one in attempts:
+        seen = totals.attempts.get(one.id, AttemptSeen())
+        if one.id in possible and not _known(one):
+            after = np.count_nonzero(possible[one.id] >= seen.dispatched)
+            before = sum(index < seen.dispatched for index in seen.in_flight)
+            lost = min(unknown, int(after) + before)
+            unknown -= lost
+            if lost:
+                account.gaps.append(_unseen(one, seen, start_s=start_s, unknown=lost))
+    return account
+
+
+def account_loop(
+    arrivals: ClosedArrivals, *, start_s: float, shards: Sequence[Sequence[Attempt]], totals: ActivityTotals
+) -> Account:
+    """Account for a closed loop, of which only what was begun is known.
+
+    An attempt of whose end nobody knows had requests in flight when it was last heard of, and until its
+    fence went on at no more than the pace of the activity's busiest shard in its busiest second.
+    """
+    account = _begun(totals)
+    pace = max((seen.most_sent for seen in totals.attempts.values()), default=0)
+    unknown = sum(len(seen.in_flight) for seen in totals.attempts.values())
+    for one in (one for attempts in shards for one in attempts):
+        if one.from_s is None or _known(one):
+            continue
+        seen = totals.attempts.get(one.id, AttemptSeen())
+        gap = _unseen(one, seen, start_s=start_s, end_s=arrivals.duration_s)
+        lost = math.ceil((pace + 1) * (gap.until_s - gap.from_s))
+        unknown += lost
+        if lost:
+            why = f"{gap.why}; until its fence it sent at the pace of the busiest second, or less"
+            unseen = lost + len(seen.in_flight)
+            account.gaps.append(Gap(one.shard, one.id, gap.from_s, gap.until_s, unseen, 0, why))
+    _leave(account, unknown=unknown)
+    account.gaps += loop_gaps(arrivals, start_s=start_s, shards=shards)
+    return account
+
+
+def loop_gaps(
+    arrivals: ClosedArrivals, *, start_s: float, shards: Sequence[Sequence[Attempt]]
+) -> Iterator[Gap]:
+    """A gap for each attempt that did not last to the end, until its users went on elsewhere.
+
+    How many requests they would have sent nobody knows, so no number is told of them.
+    """
+    for shard, attempts in enumerate(shards):
+        started = [one for one in attempts if one.from_s is not None]
+        for attempt, successor in zip_longest(started, started[1:]):
+            ended_s, why = _end_of(attempt, start_s)
+            if ended_s is None:
+                continue
+            until_s = arrivals.duration_s if successor is None else successor.from_s or 0.0
+            from_s = min(max(0.0, ended_s - start_s), until_s)
+            users = share(arrivals.users, shard, len(shards))
+            if from_s < until_s:
+                told = f"{users} users sent nothing: {why}"
+                yield Gap(shard, attempt.id, from_s, until_s, 0, 0, told)
+
+
+def _begun(totals: ActivityTotals) -> Account:
+    account = Account()
+    for (group, second), row in totals.seconds.items():
+        if group in (JUDGED, WARMUP):
+            account.scheduled[group, second] += row.outcomes.total()
+    return account
+
+
+def _leave(account: Account, *, unknown: int, unsent: int = 0) -> None:
+    """What nobody saw, in the last second of which anything is known."""
+    if unknown or unsent:
+        last = JUDGED, max((second for _, second in account.scheduled), default=0)
+        account.scheduled[last] += unknown + unsent
+        account.unknown[last] += unknown
+        account.unsent[last] += unsent
+
+
+def _known(attempt: Attempt) -> bool:
+    """Whether all that an attempt did is known: it told of its end, or somebody who saw it did."""
+    end = attempt.witnessed or attempt.exited
+    return end is not None and end.known
+
+
+def _possible(own: Indices, attempt: Attempt, totals: ActivityTotals) -> Indices:
+    """What an attempt has sent, or may have."""
+    end = attempt.witnessed or attempt.exited
+    if end is None or not end.known:
+        return own
+    seen = totals.attempts.get(attempt.id, AttemptSeen())
+    return own[own < max(seen.dispatched, end.dispatched)]
+
+
+def _unseen(
+    attempt: Attempt, seen: AttemptSeen, *, start_s: float, unknown: int = 0, end_s: float = math.inf
+) -> Gap:
+    """From when an attempt was last heard of until it certainly sent nothing more, at the latest `end_s`."""
+    fence_s, why = 0.0, ""
+    if attempt.lost is not None:
+        fence_s, why = attempt.lost.fence_s, attempt.lost.why
+    elif attempt.exited is not None:
+        fence_s, why = attempt.exited.silent_s, attempt.exited.why
+    from_s = min(max(seen.at_s - start_s, attempt.from_s or 0.0), end_s)
+    until_s = max(from_s, min(fence_s - start_s, end_s))
+    return Gap(attempt.shard, attempt.id, from_s, until_s, unknown, 0, why)
+
+
+def _end_of(attempt: Attempt, start_s: float) -> tuple[float | None, str]:
+    """The common time from which an attempt began nothing more, and why; None where it did all its work."""
+    if attempt.exited is not None and attempt.exited.outcome != "done":
+        until_s = start_s + attempt.until_s if attempt.yielded and attempt.until_s is not None else math.inf
+        return min(attempt.exited.silent_s, until_s), attempt.exited.why
+    if attempt.lost is not None:
+        return attempt.lost.fence_s, attempt.lost.why
+    return None, ""
