@@ -83,6 +83,12 @@ class Attempt:
         """Whether it may still be working."""
         return self.status != "over"
 
+    @property
+    def known_end(self) -> f.Exited | None:
+        """How it ended, where all that it did is known: it said so itself, or somebody who saw it."""
+        end = self.witnessed or self.exited
+        return end if end is not None and end.known else None
+
 
 @dataclass(frozen=True, slots=True)
 class Phase:

@@ -92,7 +92,8 @@ def account_sessions(
 
     So what was begun is counted when it began. Beside it stand first turns that a lost engine left behind;
     turns that were handed out and never seen to end, which are unknown; and of each conversation that was
-    between two turns when its engine stopped the next turn, the rest of it being due only then.
+    between two turns when its engine stopped the next turn, the rest of it being due only then. Where nobody
+    saw the engine's end, its conversations may have gone on to their last turns.
     """
     account = Account()
     for (group, second), row in totals.seconds.items():
@@ -103,9 +104,9 @@ def account_sessions(
     last = JUDGED, max((second for _, second in account.scheduled), default=0)
     offered = sum(seen.offered for seen in totals.attempts.values())
     _missing(account, last, unknown=max(0, offered - account.scheduled.total()))
-    for attempts in shards:
-        for attempt in attempts:
-            _cut(account, last, attempt, waiting=totals.attempts.get(attempt.id, AttemptSeen()).waiting)
+    further = turns - 1 if isinstance(arrivals, OpenArrivals) else 1
+    for attempt in (one for attempts in shards for one in attempts):
+        _cut(account, last, attempt, totals.attempts.get(attempt.id, AttemptSeen()), further)
     if isinstance(arrivals, OpenArrivals):
         lost = Account()
         firsts = _firsts(totals, turns)
@@ -115,6 +116,7 @@ def account_sessions(
         account.unknown += lost.unknown
         account.unsent += lost.unsent
         account.gaps += lost.gaps
+        _missing(account, last, unknown=further * lost.unknown.total())
     return account
 
 
@@ -124,21 +126,22 @@ def _missing(account: Account, key: tuple[str, int], *, unknown: int = 0, unsent
     account.unsent[key] += unsent
 
 
-def _cut(account: Account, key: tuple[str, int], attempt: Attempt, *, waiting: int) -> None:
+def _cut(account: Account, key: tuple[str, int], attempt: Attempt, seen: AttemptSeen, further: int) -> None:
     """The next turns of the conversations that an attempt left between two turns.
 
-    Where nobody saw its end they may have been sent up to its fence.
+    Where nobody saw its end, `further` turns of each may have been sent up to its fence, also of those that
+    had a turn in flight.
     """
-    exited = attempt.exited
-    if not waiting or (exited is not None and exited.outcome == "done"):
+    waiting, end = seen.waiting, attempt.known_end
+    if attempt.exited is not None and attempt.exited.outcome == "done":
         return
-    seen = exited is not None and exited.known
-    _missing(account, key, unknown=0 if seen else waiting, unsent=waiting if seen else 0)
-    why = f"{waiting} conversations were cut off between two turns"
-    at_s = float(key[1])
-    account.gaps.append(
-        Gap(attempt.shard, attempt.id, at_s, at_s, 0 if seen else waiting, waiting if seen else 0, why)
-    )
+    unsent = waiting if end is not None else 0
+    unknown = further * (waiting + len(seen.in_flight)) if end is None else 0
+    if unsent or unknown:
+        _missing(account, key, unknown=unknown, unsent=unsent)
+        why = f"{waiting} conversations were cut off between two turns"
+        at_s = float(key[1])
+        account.gaps.append(Gap(attempt.shard, attempt.id, at_s, at_s, unknown, unsent, why))
 
 
 def _first_turns(attempt: Attempt, turns: int) -> Attempt:

@@ -11,7 +11,7 @@ from orchestrator.aggregate.accounting import (
     with_unseen,
 )
 from orchestrator.aggregate.totals import ActivityTotals, Totals
-from orchestrator.aggregate.unscheduled import CaseWork, account_cases, account_loop, loop_gaps
+from orchestrator.aggregate.unscheduled import CaseWork, account_cases, account_loop, add_unheard
 from orchestrator.facts import Attempt, State
 from orchestrator.plan import ActivityPlan, PhasePlan
 from orchestrator.slo.evidence import CaseCounts, Evidence, FaultSpan, Prices, Second, SeriesSum
@@ -210,7 +210,7 @@ def _accounted(activity: ActivityPlan, state: State, totals: ActivityTotals, cas
         totals=totals,
     )
     if isinstance(arrivals, ClosedArrivals):
-        account.gaps += loop_gaps(arrivals, start_s=start_s, shards=shards)
+        add_unheard(account, arrivals, start_s=start_s, shards=shards, totals=totals)
     return account
 
 

@@ -5,7 +5,7 @@ The promise is that of DESIGN.md section 2: reported sent â‰¤ the target's log â
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import zip_longest
 
 import numpy as np
@@ -52,13 +52,13 @@ def account_cases(
     _leave(account, unknown=unknown, unsent=work.requests - len(asked))
     for one in attempts:
         seen = totals.attempts.get(one.id, AttemptSeen())
-        if one.id in possible and not _known(one):
+        if one.id in possible and one.known_end is None:
             after = np.count_nonzero(possible[one.id] >= seen.dispatched)
             before = sum(index < seen.dispatched for index in seen.in_flight)
             lost = min(unknown, int(after) + before)
             unknown -= lost
             if lost:
-                account.gaps.append(_unseen(one, seen, start_s=start_s, unknown=lost))
+                account.gaps.append(replace(_unseen(one, seen, start_s=start_s), unknown=lost))
     return account
 
 
@@ -67,26 +67,34 @@ def account_loop(
 ) -> Account:
     """Account for a closed loop, of which only what was begun is known.
 
-    An attempt of whose end nobody knows had requests in flight when it was last heard of, and until its
-    fence went on at no more than the pace of the activity's busiest shard in its busiest second.
+    What was in flight when an attempt was last heard of is unknown. One of whose end nobody knows went on
+    until its fence, at no more than the pace of the activity's busiest shard in its busiest second.
     """
     account = _begun(totals)
-    pace = max((seen.most_sent for seen in totals.attempts.values()), default=0)
-    unknown = sum(len(seen.in_flight) for seen in totals.attempts.values())
-    for one in (one for attempts in shards for one in attempts):
-        if one.from_s is None or _known(one):
-            continue
-        seen = totals.attempts.get(one.id, AttemptSeen())
-        gap = _unseen(one, seen, start_s=start_s, end_s=arrivals.duration_s)
-        lost = math.ceil((pace + 1) * (gap.until_s - gap.from_s))
-        unknown += lost
-        if lost:
-            why = f"{gap.why}; until its fence it sent at the pace of the busiest second, or less"
-            unseen = lost + len(seen.in_flight)
-            account.gaps.append(Gap(one.shard, one.id, gap.from_s, gap.until_s, unseen, 0, why))
-    _leave(account, unknown=unknown)
-    account.gaps += loop_gaps(arrivals, start_s=start_s, shards=shards)
+    _leave(account, unknown=sum(len(seen.in_flight) for seen in totals.attempts.values()))
+    add_unheard(account, arrivals, start_s=start_s, shards=shards, totals=totals)
     return account
+
+
+def add_unheard(
+    account: Account,
+    arrivals: ClosedArrivals,
+    *,
+    start_s: float,
+    shards: Sequence[Sequence[Attempt]],
+    totals: ActivityTotals,
+) -> None:
+    """Add what the users of a closed loop may have begun unheard, and when they were silent."""
+    pace = 1 + max((seen.most_sent for seen in totals.attempts.values()), default=0)
+    for one in (one for attempts in shards for one in attempts):
+        if one.from_s is not None and one.known_end is None:
+            seen = totals.attempts.get(one.id, AttemptSeen())
+            gap = _unseen(one, seen, start_s=start_s, end_s=arrivals.duration_s)
+            if unknown := math.ceil(pace * (gap.until_s - gap.from_s)):
+                why = f"{gap.why}; until its fence it sent at the pace of the busiest second, or less"
+                account.gaps.append(replace(gap, unknown=unknown, why=why))
+                _leave(account, unknown=unknown)
+    account.gaps += loop_gaps(arrivals, start_s=start_s, shards=shards)
 
 
 def loop_gaps(
@@ -127,24 +135,16 @@ def _leave(account: Account, *, unknown: int, unsent: int = 0) -> None:
         account.unsent[last] += unsent
 
 
-def _known(attempt: Attempt) -> bool:
-    """Whether all that an attempt did is known: it told of its end, or somebody who saw it did."""
-    end = attempt.witnessed or attempt.exited
-    return end is not None and end.known
-
-
 def _possible(own: Indices, attempt: Attempt, totals: ActivityTotals) -> Indices:
     """What an attempt has sent, or may have."""
-    end = attempt.witnessed or attempt.exited
-    if end is None or not end.known:
+    end = attempt.known_end
+    if end is None:
         return own
     seen = totals.attempts.get(attempt.id, AttemptSeen())
     return own[own < max(seen.dispatched, end.dispatched)]
 
 
-def _unseen(
-    attempt: Attempt, seen: AttemptSeen, *, start_s: float, unknown: int = 0, end_s: float = math.inf
-) -> Gap:
+def _unseen(attempt: Attempt, seen: AttemptSeen, *, start_s: float, end_s: float = math.inf) -> Gap:
     """From when an attempt was last heard of until it certainly sent nothing more, at the latest `end_s`."""
     fence_s, why = 0.0, ""
     if attempt.lost is not None:
@@ -153,7 +153,7 @@ def _unseen(
         fence_s, why = attempt.exited.silent_s, attempt.exited.why
     from_s = min(max(seen.at_s - start_s, attempt.from_s or 0.0), end_s)
     until_s = max(from_s, min(fence_s - start_s, end_s))
-    return Gap(attempt.shard, attempt.id, from_s, until_s, unknown, 0, why)
+    return Gap(attempt.shard, attempt.id, from_s, until_s, 0, 0, why)
 
 
 def _end_of(attempt: Attempt, start_s: float) -> tuple[float | None, str]:

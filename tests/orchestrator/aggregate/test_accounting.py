@@ -355,8 +355,8 @@ def test_turns_in_a_hole_of_the_snapshots_are_unknown():
     balance(found, totals)
 
 
-@pytest.mark.parametrize(("end", "unknown"), [("seen", 0), ("lost", 7)])
-def test_conversations_cut_between_two_turns_miss_their_next_one(end, unknown):
+@pytest.mark.parametrize(("end", "unknown", "unsent"), [("seen", 0, 7), ("lost", 7 * (TURNS - 1), 0)])
+def test_conversations_cut_between_two_turns_miss_their_next_one(end, unknown, unsent):
     totals = ActivityTotals()
     talked(totals, "load:0:1", 1, [Cell(0, JUDGED, {"ok": 20}, {}, {})], sessions=12, offered=20, waiting=7)
     talked(totals, "load:0:2", 1, [Cell(4, JUDGED, {"ok": 60}, {}, {})], sessions=48, offered=60)
@@ -365,9 +365,20 @@ def test_conversations_cut_between_two_turns_miss_their_next_one(end, unknown):
     found = account_talks(shards, totals)
     # 6/s: of the sessions 12 to 23, due in seconds 2 and 3, none was begun
     assert found.unknown.total() == unknown
-    assert found.unsent.total() == 12 + 7 - unknown
-    assert found.scheduled.total() == 20 + 60 + 12 + 7
+    assert found.unsent.total() == 12 + unsent
+    assert found.scheduled.total() == 20 + 60 + 12 + unknown + unsent
     assert any("7 conversations were cut off between two turns" in gap.why for gap in found.gaps)
+    balance(found, totals)
+
+
+def test_conversations_of_a_lost_engine_may_have_gone_on_to_their_last_turns():
+    totals = ActivityTotals()
+    counts = SessionCounts(begun=6, offered=10, waiting=3)
+    cells = [Cell(0, JUDGED, {"ok": 8}, {}, {})]
+    totals.absorb(Snapshot("load", 0, "load:0:1", 1, 0.0, 6 * TURNS, 10, [4, 7], cells, sessions=counts))
+    found = account_talks([[attempt(1, 0.0, lost=lost(2.0))]], totals)
+    # 6/s: two turns were in flight; those and three that waited go on, and the sessions due until the fence
+    assert found.unknown.total() == 2 + (TURNS - 1) * (2 + 3) + TURNS * 6
     balance(found, totals)
 
 

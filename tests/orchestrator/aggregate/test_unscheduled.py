@@ -157,7 +157,7 @@ def test_a_lost_engines_users_went_on_until_its_fence_at_the_busiest_pace_or_les
     found = account_loop(USERS, start_s=START_S, shards=shards, totals=totals)
     assert counts(found) == (9 + 17, 2 + (4 + 1) * 3, 0)
     seen = [(one.from_s, one.until_s, one.unknown) for one in found.gaps]
-    assert seen == [(2.0, 5.0, 17), (5.0, 6.0, 0)]
+    assert seen == [(2.0, 5.0, (4 + 1) * 3), (5.0, 6.0, 0)]
 
 
 def test_a_lost_engines_users_are_done_when_the_loop_is(attempt):
