@@ -11,8 +11,8 @@ from typing import Final, Literal
 
 from tests.torture.parts import VICTIM, Fleet
 
-Kind = Literal["load", "soak", "regression", "chaos"]
-KINDS: Final[tuple[Kind, ...]] = ("load", "soak", "regression", "chaos")
+Kind = Literal["load", "soak", "regression", "chaos", "users"]
+KINDS: Final[tuple[Kind, ...]] = ("load", "soak", "regression", "chaos", "users")
 CASES = 60
 HANGS_AFTER_S = 240.0
 """A campaign lasts 15 s, may wait 40 s for places and 20 s for numbers; three times that is a hang."""
@@ -39,6 +39,16 @@ OFFER = """\
         data: {{synthetic: {{input_tokens: 4, output_tokens: 2}}}}
         slos: ["success_rate >= 50%"]
 """
+USERS = """\
+      - name: {name}
+        kind: load
+        target: chat
+        shards: 3
+        arrivals: {{process: closed, users: 6, think: 40ms}}
+        duration: 12s
+        data: {{synthetic: {{input_tokens: 4, output_tokens: 2}}}}
+        slos: ["success_rate >= 50%"]
+"""
 GOLDEN = """\
       - name: {name}
         kind: regression
@@ -57,11 +67,14 @@ FAULT = """\
         match: {{cmdline: {victim}}}
         where: {{at_most: 1}}
 """
-BODY: Final[dict[Kind, str]] = {"load": OFFER, "soak": OFFER, "regression": GOLDEN, "chaos": OFFER + FAULT}
+BODY: Final[dict[Kind, str]] = {
+    "load": OFFER, "soak": OFFER, "regression": GOLDEN, "chaos": OFFER + FAULT, "users": USERS
+}  # fmt: skip
 KEYS: Final[dict[Kind, dict[str, object]]] = {
     "load": {"kind": "load", "shards": 4, "rate": "60/s", "duration": "10s"},
     "soak": {"kind": "soak", "shards": 3, "rate": "40/s", "duration": "15s"},
     "regression": {},
+    "users": {},
     "chaos": {"kind": "load", "shards": 2, "rate": "30/s", "duration": "10s", "victim": VICTIM},
 }
 

@@ -1,5 +1,6 @@
 """The books of the torture: they find what is wrong, and nothing where all is well."""
 
+import dataclasses
 import importlib
 import json
 from pathlib import Path
@@ -43,6 +44,7 @@ class Case:
         self.gaps: list[dict[str, object]] = []
         self.unsent = self.unknown = 0
         self.verdict = "pass"
+        self.counts: dict[str, int] = {}
 
     def drops(self, shard: int, *, from_s: float, until_s: float) -> int:
         """The log lacks these arrivals; how many they are."""
@@ -61,7 +63,10 @@ class Case:
             "scheduled": scheduled, "sent": sent, "ok": sent, "failed": 0, "unsent": self.unsent,
             "unknown": self.unknown,
         }  # fmt: skip
-        activity = {"requests": counts, "gaps": self.gaps, "generator": {"twice": 0}}
+        activity = {
+            "requests": self.counts or counts, "gaps": self.gaps, "generator": {"twice": 0},
+            "cases": {"judged": 60, "passed": 60},
+        }  # fmt: skip
         report = {"verdict": self.verdict, "reasons": [], "faults": [], "activities": {NAME: activity}}
         (self.runs / "id" / "report.json").write_text(json.dumps(report))
         lines = "".join(json.dumps(fact) + "\n" for fact in self.facts)
@@ -103,6 +108,18 @@ def test_requests_that_the_report_counts_and_the_target_never_saw_are_found(case
     (log, stray) = case.wrong()
     assert "the target's log has" in log
     assert "are missing outside every gap" in stray
+
+
+@pytest.mark.parametrize("kind", ["users", "regression"])
+def test_without_a_schedule_too_the_log_has_no_more_than_the_report_allows(case, kind) -> None:
+    case.round = dataclasses.replace(case.round, kind=kind)
+    case.seen = [*range(60), 3, 4, 5]
+    case.counts = {"scheduled": 63, "sent": 60, "ok": 60, "failed": 0, "unsent": 0, "unknown": 3}
+    assert case.wrong() == []
+    case.seen.append(6)
+    assert [why.split(",")[0] for why in case.wrong()] == ["the target's log has 64"]
+    case.seen = list(range(59))
+    assert "the target's log has 59" in [why.split(",")[0] for why in case.wrong()]
 
 
 def test_a_fact_that_stands_twice_and_a_campaign_that_broke_are_found(case) -> None:
