@@ -58,7 +58,10 @@ def account_cases(
             lost = min(unknown, int(after) + before)
             unknown -= lost
             if lost:
-                account.gaps.append(replace(_unseen(one, seen, start_s=start_s), unknown=lost))
+                gap = _unseen(one, seen, start_s=start_s)
+                again = any(other.shard == one.shard and other.number > one.number for other in attempts)
+                why = f"{gap.why}; its cases were asked again" if again else gap.why
+                account.gaps.append(replace(gap, unknown=lost, why=why))
     return account
 
 
