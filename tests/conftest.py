@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -21,6 +22,7 @@ import pytest
 import redis
 
 STARTS_WITHIN_S = 10.0
+PORTS_TRIED = 3  # one that was free may be taken before the server has it
 KINDS_OF_SERVER = ("valkey", "redis-7", "redis-6.2")
 
 
@@ -68,7 +70,11 @@ class Valkey:
     def replace(self) -> None:
         """Kill it and start an empty one at the same address: another run id, nothing remembered."""
         self.stop()
-        self.process = _serve(self.url, self.folder)
+        until_s = time.monotonic() + STARTS_WITHIN_S
+        while (begun := _serve(self.url, self.folder)) is None:
+            assert time.monotonic() < until_s
+            time.sleep(0.1)  # some client's connection may have the port for a moment
+        self.process = begun
 
     def stop(self) -> None:
         self.process.send_signal(signal.SIGCONT)
@@ -90,8 +96,11 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _serve(url: str, folder: Path) -> "subprocess.Popen[bytes]":
-    """Start a server and wait for it; its configuration, password included, goes in by stdin."""
+def _serve(url: str, folder: Path) -> "subprocess.Popen[bytes] | None":
+    """Start a server and wait for it; None where it ended at once, as on a port that was taken meanwhile.
+
+    Its configuration, password included, goes in by stdin.
+    """
     place = urlsplit(url)
     process = subprocess.Popen([_binary(), "-"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, cwd=folder)
     assert process.stdin is not None
@@ -104,7 +113,8 @@ def _serve(url: str, folder: Path) -> "subprocess.Popen[bytes]":
             try:
                 client.ping()
             except redis.RedisError:
-                assert process.poll() is None, "valkey-server did not start"
+                if process.poll() is not None:
+                    return None
                 assert time.monotonic() < until_s
                 time.sleep(0.01)
             else:
@@ -123,10 +133,13 @@ def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], Va
     started: list[Valkey] = []
 
     def start() -> Valkey:
-        url = f"redis://:{secrets.token_hex(8)}@127.0.0.1:{_free_port()}/0"
         folder = tmp_path_factory.mktemp("valkey")
-        started.append(Valkey(url, folder, _serve(url, folder)))
-        return started[-1]
+        for _ in range(PORTS_TRIED):
+            url = f"redis://:{secrets.token_hex(8)}@127.0.0.1:{_free_port()}/0"
+            if (process := _serve(url, folder)) is not None:
+                started.append(Valkey(url, folder, process))
+                return started[-1]
+        raise AssertionError("valkey-server does not start")
 
     yield start
     for server in started:
@@ -256,32 +269,39 @@ def redis_server(tmp_path: Path) -> Iterator[Callable[..., RedisServer]]:
         program = _program(kind)
         if not program:
             pytest.skip(f"{kind} is not installed")
-        port, folder = _free_port(), tmp_path / f"server-{len(started)}"
+        folder = tmp_path / f"server-{len(started)}"
         folder.mkdir()
         # or a primary waits 5 s for more replicas before it begins with one
         ours = ("bind 127.0.0.1", 'save ""', "repl-diskless-sync-delay 0")
-        told = [f"port {port}", f"dir {folder}", *ours, *lines]
         config = folder / "server.conf"
-        config.write_text("".join(line.format(port=port, folder=folder) + "\n" for line in told))
         argv = ["redis-server", str(config), *flags]
-        process = subprocess.Popen(argv, executable=program, stdout=subprocess.DEVNULL)
-        started.append(RedisServer(port, folder, process))
-        until_s = time.monotonic() + STARTS_WITHIN_S
-        while not _listens(port):
-            assert process.poll() is None, f"{kind} did not start: {config.read_text()}"
-            assert time.monotonic() < until_s
-            time.sleep(0.01)
-        return started[-1]
+        for _ in range(PORTS_TRIED):
+            port = _free_port()
+            told = [f"port {port}", f"dir {folder}", *ours, *lines]
+            config.write_text("".join(line.format(port=port, folder=folder) + "\n" for line in told))
+            process = subprocess.Popen(argv, executable=program, stdout=subprocess.DEVNULL)
+            started.append(RedisServer(port, folder, process))
+            if _comes_up(started[-1]):
+                return started[-1]
+            started.pop()
+        raise AssertionError(f"{kind} does not start: {config.read_text()}")
 
     yield start
     for server in started:
         server.kill()
 
 
-def _listens(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.settimeout(1.0)
-        return probe.connect_ex(("127.0.0.1", port)) == 0
+def _comes_up(server: RedisServer) -> bool:
+    """Wait until it listens, it and nobody else; False where it has ended instead."""
+    until_s = time.monotonic() + STARTS_WITHIN_S
+    while server.process.poll() is None:
+        assert time.monotonic() < until_s
+        with suppress(psutil.Error):  # it ends just now
+            for line in psutil.Process(server.process.pid).net_connections("tcp"):
+                if line.laddr.port == server.port and line.status == psutil.CONN_LISTEN:
+                    return True
+        time.sleep(0.01)
+    return False
 
 
 @pytest.fixture
@@ -324,35 +344,44 @@ def kind_of_server(request: pytest.FixtureRequest) -> str:
 def rewriting() -> Iterator[Callable[[int, bytes, bytes], int]]:
     """Puts a proxy before a port that replaces words by others of the same length; its own port."""
     sockets: list[socket.socket] = []
+    threads: list[threading.Thread] = []
+
+    def begin(work: Callable[..., None], *words: object) -> None:
+        threads.append(threading.Thread(target=work, args=words, daemon=True))
+        threads[-1].start()
 
     def pump(source: socket.socket, sink: socket.socket, old: bytes, new: bytes) -> None:
-        try:
+        with suppress(OSError):
             while chunk := source.recv(65536):
                 sink.sendall(chunk.replace(old, new))
-        except OSError:
-            return
-        finally:
-            sink.close()
+        with suppress(OSError):
+            sink.shutdown(socket.SHUT_RDWR)
 
     def serve(listener: socket.socket, port: int, old: bytes, new: bytes) -> None:
-        while True:
-            try:
+        with suppress(OSError):
+            while True:
                 near, _ = listener.accept()
-            except OSError:
-                return
-            far = socket.create_connection(("127.0.0.1", port))
-            sockets.extend((near, far))
-            for pair in ((near, far, b"", b""), (far, near, old, new)):
-                threading.Thread(target=pump, args=pair, daemon=True).start()
+                sockets.append(near)
+                far = socket.create_connection(("127.0.0.1", port))
+                sockets.append(far)
+                begin(pump, near, far, b"", b"")
+                begin(pump, far, near, old, new)
 
     def start(port: int, old: bytes, new: bytes) -> int:
         assert len(old) == len(new)
         listener = socket.create_server(("127.0.0.1", 0))
         sockets.append(listener)
-        threading.Thread(target=serve, args=(listener, port, old, new), daemon=True).start()
+        begin(serve, listener, port, old, new)
         return int(listener.getsockname()[1])
 
     yield start
+    until_s = time.monotonic() + STARTS_WITHIN_S
+    while any(thread.is_alive() for thread in threads):  # the one that accepts may just have begun two more
+        for one in sockets:
+            with suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)  # a thread that waits in it does not hear of a close
+        assert time.monotonic() < until_s
+        time.sleep(0.001)
     for one in sockets:
         one.close()
 

@@ -20,6 +20,7 @@ import redis
 ROOT = Path(__file__).parent.parent.parent
 DEPLOY = ROOT / "deploy"
 WITHIN_S = 60.0
+PORTS_TRIED = 3  # one that was free may be taken before the server has it
 
 
 def eventually(what: Callable[[], Any], *, within_s: float = WITHIN_S) -> Any:
@@ -156,8 +157,11 @@ def make_secrets(folder: Path, *words: str) -> None:
     subprocess.run(command, check=True, capture_output=True, timeout=30)
 
 
-def serve(kind: str, folder: Path) -> Server:
-    """A server with the files of deploy/redis, its port, folders and nothing else said otherwise."""
+def serve(kind: str, folder: Path) -> Server | None:
+    """A server with the files of deploy/redis, its port, folders and nothing else said otherwise.
+
+    None where it ended at once, as on a port that was taken meanwhile.
+    """
     program = binary(kind)
     address = f"127.0.0.1:{free_port()}"
     make_secrets(folder, "--server-address", address, "--server", version(program))
@@ -176,15 +180,14 @@ def serve(kind: str, folder: Path) -> Server:
     health = redis.Redis.from_url(f"redis://health:any@{address}", socket_timeout=5)
 
     def answers() -> bool:
-        assert process.poll() is None, (folder / "server.log").read_text()
         try:
             return bool(health.ping())
         except redis.RedisError:
-            return False
+            return process.poll() is not None
 
     eventually(answers)
     health.close()
-    return Server(folder, address, process)
+    return Server(folder, address, process) if process.poll() is None else None
 
 
 @pytest.fixture(scope="session")
@@ -193,8 +196,13 @@ def new_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[s
     started: list[Server] = []
 
     def start(kind: str) -> Server:
-        started.append(serve(kind, tmp_path_factory.mktemp(kind)))
-        return started[-1]
+        for _ in range(PORTS_TRIED):
+            folder = tmp_path_factory.mktemp(kind)
+            server = serve(kind, folder)
+            if server is not None:
+                started.append(server)
+                return server
+        raise AssertionError((folder / "server.log").read_text())
 
     yield start
     for server in started:

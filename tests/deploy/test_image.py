@@ -31,7 +31,7 @@ NO_RIGHTS = f"{AS_USER} --inh-caps=-all --bounding-set=-all"
 CAMPAIGN = """\
 campaign: contained
 seed: 3
-validity: {{lag_p99: 2s, start_skew: 10s}}
+validity: {{lag_p99: 10s, start_skew: 10s}}
 targets:
   chat: {{protocol: openai-chat, model: demo, url: "{url}", timeout: 5s}}
 phases:

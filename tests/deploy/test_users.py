@@ -18,7 +18,7 @@ CAMPAIGN = """\
 campaign: {name}
 seed: 3
 samples: all
-validity: {{lag_p99: 2s, start_skew: 10s}}
+validity: {{lag_p99: 10s, start_skew: 10s}}
 targets:
   chat: {{protocol: openai-chat, model: demo, url: "{url}", timeout: 5s}}
 phases:

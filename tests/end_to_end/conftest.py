@@ -10,6 +10,7 @@ import time
 import urllib.request
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ import psutil
 import pytest
 
 WAIT_S = 60.0
+RUN_WITHIN_S = 180.0
+"""Nobody promises how long a whole run takes on a busy machine; this ends one that hangs."""
 
 
 def eventually(what: Callable[[], Any], *, within_s: float = WAIT_S) -> Any:
@@ -43,7 +46,8 @@ class Target:
         """Every request that reached it, in order."""
         if not self.log.exists():
             return []
-        lines = (json.loads(line) for line in self.log.read_text().splitlines() if line.endswith("}"))
+        whole, _, _ = self.log.read_text().rpartition("\n")  # it may be writing a line just now
+        lines = (json.loads(line) for line in whole.splitlines())
         return [line for line in lines if line["event"] == "received"]
 
     def indices(self, activity: str) -> Counter[int]:
@@ -79,8 +83,20 @@ class Run:
             now = psutil.Process(self.process.pid).children(recursive=True)
         except psutil.Error:
             now = []
-        self.children.update({one.pid: one.create_time() for one in now if one.is_running()})
+        for one in now:
+            with suppress(psutil.Error):  # it ends just now
+                self.children[one.pid] = one.create_time()
         return now
+
+    def engines_at_work(self, target: Target) -> list[psutil.Process]:
+        """Engines that are connected to a target: others idle, and may have needed more time to start."""
+        port = int(target.url.rpartition(":")[2])
+        found = []
+        for engine in self.find("workers.engine"):
+            with suppress(psutil.Error):
+                if any(one.raddr and one.raddr.port == port for one in engine.net_connections("tcp")):
+                    found.append(engine)
+        return found
 
     def survivors(self) -> list[int]:
         """Processes of this run that are still there."""
@@ -94,7 +110,7 @@ class Run:
                 continue
         return left
 
-    def wait(self, within_s: float = 90.0) -> int:
+    def wait(self, within_s: float = RUN_WITHIN_S) -> int:
         """Its exit code."""
         self.output, _ = self.process.communicate(timeout=within_s)
         return self.process.returncode
@@ -227,7 +243,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Ended]:
             "1",
         ]
         ended = subprocess.run(
-            argv, cwd=folder, capture_output=True, text=True, timeout=2 * WAIT_S, check=False
+            argv, cwd=folder, capture_output=True, text=True, timeout=RUN_WITHIN_S, check=False
         )
         output = ended.stdout + ended.stderr
         assert (folder / "out" / "report.json").exists(), output

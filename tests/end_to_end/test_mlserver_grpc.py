@@ -167,7 +167,7 @@ def test_a_server_that_is_killed_under_load_is_a_reset_and_then_no_connection(pr
     (tmp_path / "steady.jsonl").write_text(json.dumps(infer([0.5] * 60_000, shape=(20_000, 3))))
     text = campaign(grpc_url(server)).partition("phases:")[0] + (
         "phases:\n  - name: peak\n    activities:\n" + load("steady", on="v2", rate=50, rows="steady")
-    ).replace("2s", "6s")
+    ).replace("2s", "12s")
     ended = run(text, "--workers", "1")
     until(lambda: started(server).get("ModelInfer", 0) > 20)
     os.kill(server.process.pid, signal.SIGKILL)
@@ -185,7 +185,7 @@ def test_the_locustfile_runs_under_plain_locust(server):
             "--host", grpc_url(server), "--headless", "-u", "3", "-r", "3", "-t", "2s", "--json",
             "--loglevel", "WARNING",
         ],
-        capture_output=True, text=True, timeout=60, check=False,
+        capture_output=True, text=True, timeout=180, check=False,
         env={**os.environ, "SHAKEOUT_MODEL": "ranker"},
     )  # fmt: skip
     assert run.returncode == 0, run.stderr

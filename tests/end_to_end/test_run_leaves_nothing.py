@@ -17,9 +17,11 @@ import psutil
 import pytest
 
 ABORTED = 5
+WAIT_S = 60.0
 SILENT_S = 2.0 * 3
 """Promised: silent within 2 s; asserted at three times that."""
-GONE_S = 5.0
+GONE_S = 5.0 * 3
+"""Of a killed run all is gone within 5 s; asserted at three times that."""
 FILES = {
     "campaign.yaml", "journal.jsonl", "intervals.parquet", "report.json", "report.html", "junit.xml",
     "report.md",
@@ -90,16 +92,23 @@ def sent_after(demo, moment_ns: int) -> list[dict[str, object]]:
     return [line for line in demo.received() if line["received_ns"] > moment_ns]
 
 
+def _broker(process: psutil.Process) -> str:
+    try:
+        return process.environ().get("SHAKEOUT_BROKER", "")
+    except psutil.Error:  # it ends just now
+        return ""
+
+
 def test_a_run_that_ends_by_itself_leaves_its_results_and_nothing_else(
     run, target, load, places, until
 ) -> None:
     demo = target()
     one = run(load(demo.url, duration="3s"))
     until(demo.received)
-    broker = next(filter(None, (child.environ().get("SHAKEOUT_BROKER") for child in one.family())))
+    broker = until(lambda: next(filter(None, map(_broker, one.family())), ""))
     password = broker.split("@")[0].rsplit(":", 1)[1]
     assert len(password) > 20
-    shown = [" ".join(child.cmdline()) for child in psutil.process_iter(["cmdline"]) if _alive(child)]
+    shown = [" ".join(child.info["cmdline"] or ()) for child in psutil.process_iter(["cmdline"])]
     assert any("valkey-server" in line for line in shown)
     assert not [line for line in shown if password in line]
     assert one.wait() == 0, one.output
@@ -110,22 +119,18 @@ def test_a_run_that_ends_by_itself_leaves_its_results_and_nothing_else(
     assert "\x1b" not in one.output, "no escape codes on a pipe"
 
 
-def _alive(one: psutil.Process) -> bool:
-    return bool(one.info["cmdline"]) and one.is_running()
-
-
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_one_signal_stops_the_load_reverts_the_fault_and_still_writes_the_report(
     run, held, places, until, number: signal.Signals
 ) -> None:
     demo, text = held()
     one = run(text)
-    until(lambda: paused(demo), within_s=30)
+    until(lambda: paused(demo), within_s=WAIT_S)
     one.family()
     one.process.send_signal(number)
     told_ns = time.monotonic_ns()
     until(lambda: not paused(demo), within_s=SILENT_S)
-    assert one.wait(30) == ABORTED, one.output
+    assert one.wait() == ABORTED, one.output
     assert not sent_after(demo, told_ns + int(SILENT_S * 1e9))
     report = one.report()
     assert number.name in report["reasons"][0], report["reasons"]
@@ -140,7 +145,7 @@ def test_one_signal_stops_the_load_reverts_the_fault_and_still_writes_the_report
 def test_a_second_signal_ends_everything_at_once(run, held, places, until) -> None:
     demo, text = held()
     one = run(text)
-    until(lambda: paused(demo), within_s=30)
+    until(lambda: paused(demo), within_s=WAIT_S)
     one.family()
     one.process.send_signal(signal.SIGINT)
     one.process.send_signal(signal.SIGTERM)
@@ -153,9 +158,9 @@ def test_a_signal_before_the_fleet_stands_leaves_no_trace(run, target, load, pla
     demo = target()
     (tmp_path / "sitecustomize.py").write_text(SLEEPY_WORKERS)
     one = run(load(demo.url), PYTHONPATH=str(tmp_path))
-    until(lambda: one.find("workers"), within_s=20)
+    until(lambda: one.find("workers"), within_s=WAIT_S)
     one.process.send_signal(signal.SIGINT)
-    assert one.wait(10) == ABORTED, one.output
+    assert one.wait() == ABORTED, one.output
     assert "stopped before anything was sent" in one.output
     assert not demo.received()
     assert not one.folder.exists()
@@ -167,10 +172,10 @@ def test_a_signal_while_a_target_is_waited_for_ends_the_run_with_its_report(
 ) -> None:
     with (tmp_path / "said").open("w") as said:
         one = run(load("http://127.0.0.1:9"), stdout=said.fileno())
-    until(lambda: "waiting, connection refused" in (tmp_path / "said").read_text(), within_s=20)
+    until(lambda: "waiting, connection refused" in (tmp_path / "said").read_text(), within_s=WAIT_S)
     one.family()
     one.process.send_signal(signal.SIGTERM)
-    assert one.wait(20) == ABORTED, (tmp_path / "said").read_text()
+    assert one.wait() == ABORTED, (tmp_path / "said").read_text()
     assert "SIGTERM" in one.report()["reasons"][0]
     until(lambda: not (one.survivors() or strays(places)), within_s=GONE_S)
 
@@ -178,13 +183,13 @@ def test_a_signal_while_a_target_is_waited_for_ends_the_run_with_its_report(
 def test_a_killed_run_takes_everything_with_it_and_its_fault_is_reverted(run, held, places, until) -> None:
     demo, text = held()
     one = run(text)
-    until(lambda: paused(demo), within_s=30)
+    until(lambda: paused(demo), within_s=WAIT_S)
     assert len(one.family()) > 4
     one.process.kill()
     killed_ns = time.monotonic_ns()
     until(lambda: not (one.survivors() or strays(places)), within_s=GONE_S)
     until(lambda: not paused(demo), within_s=GONE_S)
-    one.wait(10)
+    one.wait()
     assert not sent_after(demo, killed_ns + int(SILENT_S * 1e9))
 
 
@@ -193,7 +198,7 @@ def test_json_is_all_that_stands_on_stdout(tmp_path, target, load) -> None:
     file.write_text(load(target().url, duration="2s", shards=1, rate="50/s"))
     ended = subprocess.run(
         [sys.executable, "-m", "orchestrator", "run", str(file), "--out", str(tmp_path / "out"), "--json"],
-        cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False,
+        cwd=tmp_path, capture_output=True, text=True, timeout=3 * WAIT_S, check=False,
     )  # fmt: skip
     told = json.loads(ended.stdout)
     assert ended.returncode == 0, ended
@@ -202,13 +207,13 @@ def test_json_is_all_that_stands_on_stdout(tmp_path, target, load) -> None:
 
 def test_a_terminal_shows_live_bars_with_rate_percentiles_faults_and_slos(run, held, tmp_path) -> None:
     _, text = held()
-    text = text.replace("for: 10s", "for: 1s").replace("duration: 14s", "duration: 5s")
+    text = text.replace("for: 10s", "for: 4s").replace("duration: 14s", "duration: 8s")
     ours, theirs = os.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 160, 0, 0))
     one = run(text, stdout=theirs)
     os.close(theirs)
     shown = _read_all(ours)
-    one.wait(20)
+    one.wait()
     assert "\x1b[" in shown
     assert "━" in shown
     for word in (
@@ -228,7 +233,7 @@ def test_a_terminal_shows_live_bars_with_rate_percentiles_faults_and_slos(run, h
 
 def _read_all(descriptor: int) -> str:
     """What a terminal was sent until its last writer closed it."""
-    taken, until_s = b"", time.monotonic() + 60
+    taken, until_s = b"", time.monotonic() + 3 * WAIT_S
     while time.monotonic() < until_s:
         if not select.select([descriptor], [], [], 1)[0]:
             continue

@@ -7,7 +7,7 @@ def test_a_run_whose_reader_leaves_goes_on_to_its_report_and_its_own_exit_code(r
     demo = target()
     reader, writer = os.pipe()
     try:
-        one = run(load(demo.url, duration="3s"), stdout=writer)
+        one = run(load(demo.url, duration="3s", fence="30s"), stdout=writer)
     finally:
         os.close(writer)
     with os.fdopen(reader) as output:

@@ -2,6 +2,7 @@
 
 import itertools
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -32,7 +33,10 @@ def engines_of(worker: psutil.Process) -> list[psutil.Process]:
     """Its engines, waited for."""
     until_s = time.monotonic() + 30
     while True:
-        found = [one for one in worker.children() if "workers.engine" in one.cmdline()]
+        found = []
+        for one in worker.children():
+            with suppress(psutil.Error):  # gone meanwhile
+                found += [one] if "workers.engine" in one.cmdline() else []
         if found:
             return found
         assert time.monotonic() < until_s

@@ -14,19 +14,20 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
 
 from tests.torture.blows import Blow, Wake, draw, strike
 from tests.torture.books import audit, received
-from tests.torture.parts import Fleet
+from tests.torture.parts import READY_WITHIN_S, Fleet
 from tests.torture.rounds import Rounds
 
 LOOK_EVERY_S = 0.05
 SETTLED_S = 5.0
-"""After the last campaign: parts that were just started finish their start."""
+"""After the last campaign, at least: parts that were just started finish their start."""
 CLEAN_WITHIN_S = 20.0
 """For guardians and engines to be gone after their workers are."""
 
@@ -119,11 +120,13 @@ def _turn(rounds: Rounds, *, go_on: bool) -> None:
 
 def _rest(fleet: Fleet, rounds: Rounds) -> Iterator[str]:
     """What was tortured must work like new: one more load, that nobody disturbs, loses nothing."""
-    until_s = time.monotonic() + SETTLED_S
-    while time.monotonic() < until_s:
-        fleet.tend()
-        time.sleep(LOOK_EVERY_S)
-    if psutil.Process(fleet.parts["victim"].pid).status() == psutil.STATUS_STOPPED:
+    began_s = time.monotonic()
+    _tend(fleet, lambda: time.monotonic() > began_s + SETTLED_S, within_s=READY_WITHIN_S)
+    # the fault of one that was killed before its guardian was there is undone by its next life
+    _tend(fleet, fleet.ready, within_s=READY_WITHIN_S)
+    victim = psutil.Process(fleet.parts["victim"].pid)
+    _tend(fleet, lambda: victim.status() != psutil.STATUS_STOPPED, within_s=CLEAN_WITHIN_S)
+    if victim.status() == psutil.STATUS_STOPPED:
         yield "the victim is still paused: a fault was not taken back"
     rounds.begin("load")
     while rounds.running and not rounds.hung:
@@ -143,13 +146,22 @@ def _rest(fleet: Fleet, rounds: Rounds) -> Iterator[str]:
         yield f"the campaign after the torture lost requests: {counts}"
 
 
+def _tend(fleet: Fleet, is_so: Callable[[], bool], *, within_s: float) -> None:
+    """Start what died again until something is so, or the time is over."""
+    until_s = time.monotonic() + within_s
+    while not is_so() and time.monotonic() < until_s:
+        fleet.tend()
+        time.sleep(LOOK_EVERY_S)
+
+
 def _left(fleet: Fleet) -> Iterator[str]:
     """Processes and faults that should not be there any more."""
     until_s = time.monotonic() + CLEAN_WITHIN_S
     while (left := fleet.left()) and time.monotonic() < until_s:
         time.sleep(0.2)
     for pid, words in left.items():
-        yield f"process {pid} is left: {words} ({psutil.Process(pid).status()})"
+        with suppress(psutil.NoSuchProcess):  # it ends just now
+            yield f"process {pid} is left: {words} ({psutil.Process(pid).status()})"
     for home in fleet.folder.glob("home-*"):
         for entry in (home / "ledger").glob("*.json"):
             yield f"a fault is left: {entry}"

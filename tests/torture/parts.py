@@ -2,6 +2,8 @@
 
 import importlib.util
 import os
+import random
+import re
 import secrets
 import signal
 import socket
@@ -23,6 +25,7 @@ STOP_WITHIN_S = 45.0
 MARK = "SHAKEOUT_TORTURE"
 """In the environment of all our processes, engines and guardians too: so those left behind are found."""
 VICTIM = "victim-of-the-torture"
+LEAST_PORT, END_OF_PORTS, PORTS_TRIED = 10_000, 65_536, 50
 SERVER = """\
 port {port}
 bind 127.0.0.1
@@ -104,9 +107,13 @@ class Fleet:
             self._add(name, *argv, SHAKEOUT_HOME=str(self.folder / f"home-{name}"))
         self.url = self._await_target()
         until_s = time.monotonic() + READY_WITHIN_S
-        while not all(self.parts[name].said("ready") for name in self.workers()):
+        while not self.ready():
             assert time.monotonic() < until_s, "the workers are not ready"
             time.sleep(0.1)
+
+    def ready(self) -> bool:
+        """Whether every worker is, in its present life."""
+        return all(self.parts[name].alive() and self.parts[name].said("ready") for name in self.workers())
 
     @property
     def target_log(self) -> Path:
@@ -184,9 +191,7 @@ class Fleet:
         self.parts[name].start()
 
     def _add_redis(self) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = int(probe.getsockname()[1])
+        port = _port_of_its_own()
         password = secrets.token_hex(8)
         config = self.folder / "redis" / "server.conf"
         config.touch(mode=0o600)
@@ -207,10 +212,21 @@ class Fleet:
 
     def _await_target(self) -> str:
         until_s = time.monotonic() + READY_WITHIN_S
-        while not self.parts["target"].said("listening on "):
+        while not re.search(r"listening on \S+\n", self.parts["target"].log.read_text()):
             assert time.monotonic() < until_s, "the target does not listen"
             time.sleep(0.05)
         return self.parts["target"].log.read_text().rpartition("listening on ")[2].split()[0]
+
+
+def _port_of_its_own() -> int:
+    """A free port, one that no outgoing connection is given where there are such: it stays free."""
+    first = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    end = first if first >= LEAST_PORT + PORTS_TRIED else END_OF_PORTS
+    for port in random.SystemRandom().sample(range(LEAST_PORT, end), PORTS_TRIED):
+        with suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError(f"no port between {LEAST_PORT} and {end} is free")
 
 
 def _server() -> Path:

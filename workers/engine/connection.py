@@ -6,10 +6,10 @@ import os
 import time
 from typing import Any, Final
 
-import gevent
 from gevent import socket
 from gevent.lock import BoundedSemaphore
 
+from workers.engine.deadline import LEAST_S, Deadline
 from workers.engine.endpoint import Endpoint
 from workers.engine.failures import words_of
 from workers.engine.open_connection import Connection
@@ -51,7 +51,7 @@ class Connector:
         texts: list[str] = []
         exhausted = False
         for index, address in enumerate(addresses):
-            left_s = max(deadline_s - time.monotonic(), 0.001) / (len(addresses) - index)
+            left_s = max(deadline_s - time.monotonic(), LEAST_S) / (len(addresses) - index)
             try:
                 return _open(endpoint, address=address, limit_s=left_s)
             except NoConnectionError as error:  # kept as text: a kept exception holds this frame in a cycle
@@ -64,7 +64,7 @@ class Connector:
         if self._fresh_until_ns == 0 and self._addresses:
             return self._addresses
         try:
-            with gevent.Timeout(limit_s, TimeoutError("no answer")), self._lock:
+            with Deadline(limit_s, TimeoutError("no answer")), self._lock:
                 if time.monotonic_ns() >= self._fresh_until_ns:
                     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
                     self._addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
@@ -97,7 +97,7 @@ def _open(endpoint: Endpoint, *, address: str, limit_s: float) -> Connection:
     sock: Any = None
     step = "connecting to"
     try:
-        with gevent.Timeout(limit_s, TimeoutError(f"no answer within {limit_s:.3g} s")):
+        with Deadline(limit_s, TimeoutError(f"no answer within {limit_s:.3g} s")):
             sock = socket.socket(family, socket.SOCK_STREAM)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             sock.connect((address, endpoint.port))

@@ -5,14 +5,17 @@ Source: gRPC over HTTP2, Requests, Responses, Errors.
 
 import time
 from collections.abc import Callable
-
-import gevent
+from typing import TYPE_CHECKING
 
 from workers.engine import h2_frames as h2
+from workers.engine.deadline import Deadline
 from workers.engine.exchange import Exchange, Failure
 from workers.engine.grpc_reply import Reply
 from workers.engine.h2_connection import H2Connection
 from workers.engine.trips import Trips
+
+if TYPE_CHECKING:
+    import gevent
 
 monotonic_ns = time.monotonic_ns
 
@@ -144,7 +147,7 @@ class Call:
         """Write all of it. A target that answers before it has read all may cut us short."""
         left_s = self._trips.timeout_s - (monotonic_ns() - since_ns) / 1e9
         try:
-            with gevent.Timeout(max(left_s, 0.001), _SlowError()):
+            with Deadline(max(left_s, 0.001), _SlowError()):
                 self.whole &= self._line.write_rest(rest, whose=self)
         except _SlowError:
             self.too_late(monotonic_ns())

@@ -11,6 +11,7 @@ from gevent.event import Event
 
 from workers.engine import h2_frames as h2
 from workers.engine.connection import Connector, NoConnectionError
+from workers.engine.deadline import LEAST_S, Deadline
 from workers.engine.endpoint import Endpoint
 from workers.engine.exchange import Failure
 from workers.engine.failures import words_of
@@ -84,10 +85,9 @@ class H2Connection:
     def greet(self, limit_s: float) -> None:
         """Say hello and wait for the target's SETTINGS. Raises BrokenFramesError, OSError."""
         self.write(_WELCOME)
-        if not self._greeted.wait(limit_s):
-            raise BrokenFramesError(
-                f"is silent for {limit_s:.3g} s after HTTP/2's opening bytes; {_WHICH_PORT}"
-            )
+        words = f"is silent for {limit_s:.3g} s after HTTP/2's opening bytes; {_WHICH_PORT}"
+        with Deadline(limit_s, BrokenFramesError(words)):
+            self._greeted.wait()
         if self._over:
             raise BrokenFramesError(self._over)
 
@@ -222,7 +222,7 @@ def open_connection(connector: Connector, endpoint: Endpoint, *, limit_s: float)
     began_s = time.monotonic()
     opened = H2Connection(connector.connect(limit_s))
     try:
-        opened.greet(max(began_s + limit_s - time.monotonic(), 0.001))
+        opened.greet(max(began_s + limit_s - time.monotonic(), LEAST_S))
     except BaseException as error:
         opened.close()
         if isinstance(error, BrokenFramesError | OSError):

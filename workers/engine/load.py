@@ -101,6 +101,7 @@ class Load:
             cap=self._gear.cap,
             timeout_s=self._gear.timeout_s,
             of=task.of * self._stride,
+            stood_ns=sender.probe.stood_ns,
         )
         pool.start()
         schedule = arrivals_of(arrivals, shard=task.shard, of=task.of, from_ns=round(begin.from_s * NS))

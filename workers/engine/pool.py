@@ -26,7 +26,10 @@ GROW_AT_ONCE = 16
 
 
 class Pool:
-    """A `Source` of open-loop arrivals. `send` sends one and returns when it is over."""
+    """A `Source` of open-loop arrivals. `send` sends one and returns when it is over.
+
+    `stood_ns`: for how long the loop has stood still altogether, up to a moment.
+    """
 
     __slots__ = (
         "_book",
@@ -39,6 +42,7 @@ class Pool:
         "_line",
         "_of",
         "_send",
+        "_stood_ns",
         "_timeout_ns",
     )
 
@@ -51,6 +55,7 @@ class Pool:
         cap: int,
         timeout_s: float,
         of: int,
+        stood_ns: Callable[[int], int],
     ) -> None:
         self._crowd = crowd
         self._book = book
@@ -60,7 +65,8 @@ class Pool:
         self._full_ns: int | None = None
         self._timeout_ns = round(timeout_s * 1e9)
         self._idle: list[gevent.Greenlet] = []
-        self._line: deque[Arrival] = deque()
+        self._line: deque[tuple[Arrival, int]] = deque()
+        self._stood_ns = stood_ns
         self._grow = Event()
         self._hub = get_hub()
         crowd.employ(self)
@@ -84,15 +90,15 @@ class Pool:
                 self._hub.loop.run_callback(user.switch, arrival)
         else:
             self.expire()
-            self._line.append(arrival)
+            self._line.append((arrival, self._stood_ns(arrival.queued_ns)))
         if len(self._idle) < SPARE_USERS and self._crowd.size < self._cap:
             self._grow.set()
 
     def expire(self) -> None:
         """Give up arrivals that stood in line for as long as the target may take to answer."""
         now_ns = time.monotonic_ns()
-        while self._line and self._waited_ns(self._line[0], now_ns) > self._timeout_ns:
-            arrival = self._line.popleft()
+        while self._line and self._waited_ns(*self._line[0], now_ns) > self._timeout_ns:
+            arrival, _ = self._line.popleft()
             self._book.unsent_target(arrival, following=arrival.index + self._of)
 
     def is_empty(self) -> bool:
@@ -108,8 +114,8 @@ class Pool:
         if self._line:
             self.expire()
         if self._line:
-            arrival = self._line.popleft()
-            arrival.wait_ns = self._waited_ns(arrival, time.monotonic_ns())
+            arrival, stood_ns = self._line.popleft()
+            arrival.wait_ns = self._waited_ns(arrival, stood_ns, time.monotonic_ns())
             self._book.handed(arrival, following=arrival.index + self._of)
             return arrival
         self._idle.append(getcurrent())
@@ -117,9 +123,15 @@ class Pool:
         assert isinstance(arrival, Arrival)  # noqa: S101  # only `offer` wakes a parked user
         return arrival
 
-    def _waited_ns(self, arrival: Arrival, now_ns: int) -> int:
-        """How long it stood in line for the target's sake; before the pool was full it is this side's lag."""
-        return 0 if self._full_ns is None else max(now_ns - max(arrival.queued_ns, self._full_ns), 0)
+    def _waited_ns(self, arrival: Arrival, stood_ns: int, now_ns: int) -> int:
+        """How long it stood in line for the target's sake; before the pool was full it is this side's lag.
+
+        So it is while the loop stood still; `stood_ns`: for how long it had when the arrival came.
+        """
+        if self._full_ns is None:
+            return 0
+        still_ns = self._stood_ns(now_ns) - stood_ns
+        return max(now_ns - max(arrival.queued_ns, self._full_ns) - still_ns, 0)
 
     def _run(self) -> None:
         while True:

@@ -5,6 +5,7 @@ import time
 import gevent
 
 from workers.engine.alarm import Alarm
+from workers.engine.trips import STALL_NS
 
 EVERY_NS = 10_000_000
 
@@ -12,11 +13,12 @@ EVERY_NS = 10_000_000
 class Probe:
     """Lateness of the loop, seconds; `drain` for the snapshot, `late_ns` for the sample at hand."""
 
-    __slots__ = ("_due_ns", "_last_late_ns", "_lates")
+    __slots__ = ("_due_ns", "_last_late_ns", "_lates", "_stood_ns")
 
     def __init__(self) -> None:
         self._lates: list[float] = []
         self._last_late_ns = 0
+        self._stood_ns = 0
         self._due_ns = 0
 
     def start(self) -> gevent.Greenlet:
@@ -27,6 +29,11 @@ class Probe:
         """Lateness of the last probe, or of the one that is overdue at `now_ns` if that is more."""
         overdue_ns = now_ns - self._due_ns if self._due_ns else 0
         return max(self._last_late_ns, overdue_ns, 0)
+
+    def stood_ns(self, now_ns: int) -> int:
+        """For how long, up to `now_ns`, the loop has stood still altogether."""
+        overdue_ns = now_ns - self._due_ns if self._due_ns else 0
+        return self._stood_ns + (overdue_ns if overdue_ns > STALL_NS else 0)
 
     def drain(self) -> list[float]:
         """Latenesses in seconds since the last call."""
@@ -41,4 +48,5 @@ class Probe:
             now_ns = time.monotonic_ns()
             self._last_late_ns = now_ns - self._due_ns
             self._lates.append(self._last_late_ns / 1e9)
+            self._stood_ns = self.stood_ns(now_ns)
             self._due_ns = max(self._due_ns, now_ns - EVERY_NS) + EVERY_NS

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import gevent
 import msgspec
 
+from workers.engine.deadline import Deadline
 from workers.engine.exchange import Exchange, Failure
 from workers.engine.failures import words_of
 from workers.engine.heads import Head
@@ -208,7 +209,7 @@ class Trip(msgspec.Struct, eq=False):
 def _write_rest(connection: Connection, trip: Trip, *, rest: memoryview, limit_s: float) -> bool:
     """Whether all of it was taken; a target that answers before it has read all cuts us short."""
     try:
-        with gevent.Timeout(limit_s, _Slow()):
+        with Deadline(limit_s, _Slow()):
             return connection.write_rest(rest, whose=trip)
     except _Slow:
         trip.too_late(monotonic_ns())

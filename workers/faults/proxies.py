@@ -49,6 +49,7 @@ ENDS_WITHIN_S = 3.0
 LOOK_EVERY_S = 1.0
 GONE_AFTER_LOOKS = 60
 """A campaign that Redis does not know for so many looks is over; after a failover its leader puts it back."""
+_ASKS_AGAIN_AFTER_S = 0.05
 _PURPOSE = "for.json"
 _PR_GET_PDEATHSIG = 2
 _WORDS_BYTES = 4096
@@ -59,11 +60,11 @@ Fate = Literal["live", "over", "unknown", "away"]
 
 
 class ProxyError(ShakeoutWorkerError):
-    """A proxy does not stand; `refused`: and never will as things are."""
+    """A proxy does not stand; `refused`: and never will as things are; `slow`: it is there, and may yet."""
 
-    def __init__(self, message: str, *, refused: bool = False) -> None:
+    def __init__(self, message: str, *, refused: bool = False, slow: bool = False) -> None:
         super().__init__(message)
-        self.refused = refused
+        self.refused, self.slow = refused, slow
 
 
 class _Purpose(msgspec.Struct, frozen=True):
@@ -118,7 +119,7 @@ class Proxies:
             if wanted is not None and (wanted.want != want or wanted.campaign):
                 self._end(wanted)
             self._wanted[want.port] = wanted = _Wanted("", want)
-            self._stand(wanted)
+            self._stand_at_last(wanted)
         self._thread.start()
         self.changed()
 
@@ -195,6 +196,17 @@ class Proxies:
         wanted.missed = wanted.missed + 1 if fate == "unknown" else 0
         return fate == "over" or wanted.missed >= GONE_AFTER_LOOKS
 
+    def _stand_at_last(self, wanted: _Wanted) -> None:
+        """As `_stand`, but one that is there and slow to answer is asked again for a while."""
+        until_s = time.monotonic() + STARTS_WITHIN_S
+        while True:
+            try:
+                return self._stand(wanted)
+            except ProxyError as error:
+                if not error.slow or time.monotonic() > until_s:
+                    raise
+                time.sleep(_ASKS_AGAIN_AFTER_S)
+
     def _stand(self, wanted: _Wanted) -> None:
         """See to it that it stands: keep the one that does, else start one. Raises ProxyError."""
         folder, want = folder_of(self._home, wanted.want.port), wanted.want
@@ -204,7 +216,7 @@ class Proxies:
             standing = ask(folder, Keep(self._worker, KEEP_S, speaks))
         except ProxyAwayError as error:
             if error.lives:
-                raise ProxyError(str(error)) from error
+                raise ProxyError(str(error), slow=True) from error
             self._note(wanted, folder)  # first: a worker killed in between would leave it to nobody
             wanted.process = self._begin(want, folder, speaks)
             standing = _seen(folder)
@@ -304,7 +316,7 @@ def _seen(folder: Path) -> Standing:
     try:
         return ask(folder, Look())
     except ProxyAwayError as error:
-        raise ProxyError(str(error)) from error
+        raise ProxyError(str(error), slow=error.lives) from error
 
 
 def _worker_of(folder: Path) -> str:

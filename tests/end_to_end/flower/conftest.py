@@ -83,7 +83,7 @@ def _ask(url: str, *, login: str = "", data: bytes | None = None, **headers: str
     if login:
         headers["Authorization"] = "Basic " + base64.b64encode(login.encode()).decode()
     try:
-        with urllib.request.urlopen(urllib.request.Request(url, data, headers), timeout=10) as answer:
+        with urllib.request.urlopen(urllib.request.Request(url, data, headers), timeout=WITHIN_S) as answer:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
         with error:

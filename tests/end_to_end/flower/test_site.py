@@ -18,7 +18,7 @@ from workers.contract.broker import names
 
 ROOT = Path(__file__).parents[3]
 WITHIN_S = 60.0
-ENDS_WITHIN_S = 15.0
+ENDS_WITHIN_S = 60.0
 
 
 def test_without_the_login_nothing_is_told_and_no_command_line_holds_a_password(parts, login, ask):
@@ -149,7 +149,10 @@ def shown() -> Callable[[Any], Any]:
 
 def test_a_shard_whose_worker_went_without_a_word_does_not_look_as_if_it_ran(shown):
     task = Task("id", state="PROGRESS", result="30% · 812 req/s", timestamp=time.time() - 45)
-    assert (shown(task).state, task.result[:38]) == ("SILENT", "30% · 812 req/s · nothing heard for 45")
+    assert shown(task).state == "SILENT"
+    said = re.fullmatch(r"30% · 812 req/s · nothing heard for (\d+) s", task.result)
+    assert said is not None, task.result
+    assert 45 <= int(said[1]) <= time.time() - task.timestamp + 1
     fresh = Task("id", state="PROGRESS", result="30%", timestamp=time.time())
     assert (shown(fresh).state, fresh.result) == ("PROGRESS", "30%")
     old = Task("id", state="SUCCESS", result="'100%'", timestamp=0.0)

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-RUN_WITHIN_S = 90.0
+RUN_WITHIN_S = 180.0
 MACHINE = "validity: {lag_p99: 2s, start_skew: 10s}\n"
 """What is asserted are numbers and verdicts, not how busy this machine is."""
 SERVER = Path(__file__).parents[1] / "truth_server.py"
@@ -31,7 +31,8 @@ class Server:
     def requests(self, activity: str) -> list[dict[str, Any]]:
         """What it received of an activity, by index; `done_ns` where it answered to the end."""
         found: dict[tuple[int, int], dict[str, Any]] = {}
-        for text in self.log.read_text().splitlines():
+        whole, _, _ = self.log.read_text().rpartition("\n")  # it may be writing a line just now
+        for text in whole.splitlines():
             line = json.loads(text)
             if line["activity"] == activity:
                 found.setdefault((line["index"], line["attempt"]), {}).update(line)

@@ -52,8 +52,8 @@ campaign: stopped
 seed: 3
 abort_if: ["throughput < 5/s over 2s"]
 targets:
-  js: {{protocol: json-http, url: "{url}", timeout: 1s}}
-  chat: {{protocol: openai-chat, model: m, url: "{url}", timeout: 1s, stream: false}}
+  js: {{protocol: json-http, url: "{url}", timeout: 5s}}
+  chat: {{protocol: openai-chat, model: m, url: "{url}", timeout: 20s, stream: false}}
   stall: {{protocol: json-http, url: "{servers["stall"].url}", timeout: 30s}}
   get: {{protocol: json-http, url: "{url}", path: "/status?x=1", method: GET}}
   post:

@@ -22,6 +22,11 @@ OUTCOMES = {
 }  # fmt: skip
 
 
+def _asked(name: str) -> str:
+    """The target of a load: only who never gets an answer is given up soon."""
+    return "gives-up" if OUTCOMES[name] == "timeout" else "js"
+
+
 @pytest.fixture(scope="module")
 def outcomes(server, campaign, one_load) -> Any:
     servers = {"js": server(), "leaves": server("--leave-after", "1")}
@@ -29,8 +34,9 @@ def outcomes(server, campaign, one_load) -> Any:
 campaign: outcomes
 seed: 3
 targets:
-  chat: {{protocol: openai-chat, model: m, url: "{servers["js"].url}", timeout: 1s}}
-  js: {{protocol: json-http, url: "{servers["js"].url}", timeout: 1s}}
+  chat: {{protocol: openai-chat, model: m, url: "{servers["js"].url}", timeout: 20s}}
+  js: {{protocol: json-http, url: "{servers["js"].url}", timeout: 20s}}
+  gives-up: {{protocol: json-http, url: "{servers["js"].url}", timeout: 1s}}
   leaves: {{protocol: json-http, url: "{servers["leaves"].url}", timeout: 1s}}
 phases:
   - name: a
@@ -38,9 +44,9 @@ phases:
 """
     rate = "process: constant, rate: 10/s"
     text += "".join(one_load(name, rate, target="chat", duration="2s") for name in STREAMS)
-    text += "".join(one_load(name, rate, duration="2s") for name in PLAIN)
+    text += "".join(one_load(name, rate, duration="2s", target=_asked(name)) for name in PLAIN)
     text += one_load("leaves", rate, target="leaves", duration="2s")
-    text += one_load("line", rate, duration="3s", max_in_flight=2)
+    text += one_load("line", rate, target="gives-up", duration="3s", max_in_flight=2)
     files = {name: [CHAT | more] for name, more in STREAMS.items()} | {
         name: [one] for name, one in PLAIN.items()
     }

@@ -4,6 +4,7 @@ import json
 import secrets
 import threading
 import time
+from importlib import import_module
 
 import msgspec
 import pytest
@@ -144,20 +145,18 @@ def test_a_worker_that_does_not_answer_is_named_with_what_to_do(desk, show):
 
 @pytest.mark.usefixtures("impatient")
 def test_the_reason_is_the_one_that_the_worker_gives_for_this_order_not_for_one_before(
-    desk, show, redis_client
+    desk, show, monkeypatch
 ):
     show(refused=1, refused_why="a halt of yesterday")
+    drain = import_module("orchestrator.cli.drain")
+    ask = drain._ask
 
-    def refuse():
-        until_s = time.monotonic() + 20
-        while redis_client.hget(names.DRAIN, "w1") is None and time.monotonic() < until_s:
-            time.sleep(0.02)
+    def refused(*words):
+        ask(*words)
         show(refused=2, refused_why="the drain is signed with a foreign key")
 
-    thread = threading.Thread(target=refuse)
-    thread.start()
+    monkeypatch.setattr(drain, "_ask", refused)
     done = desk("drain", "w1")
-    thread.join(20)
     assert "the drain is signed with a foreign key" in done.stderr
     assert "yesterday" not in done.stderr
 

@@ -36,7 +36,7 @@ LOAD = """\
 campaign: walls
 seed: 3
 on_lost_coordinator: {fence}
-validity: {{lag_p99: 2s, start_skew: 10s{validity}}}
+validity: {{lag_p99: 10s, start_skew: 10s{validity}}}
 targets:
   chat: {{protocol: openai-chat, model: demo, url: "{url}", timeout: 1s}}
 {top}phases:
@@ -234,7 +234,7 @@ class Fleet:
         self.target_log = self.folder / "target.jsonl"
         flags = ("--log", str(self.target_log), "--ttft", "5ms", "--gap", "1ms", "--tokens", "250")
         self.aim = aim = self.spawn("-m", "workers.demo_target", *flags)
-        self.url = eventually(lambda: aim.log.read_text().strip()).split()[-1]
+        self.url = eventually(lambda: (said := aim.log.read_text()).endswith("\n") and said).split()[-1]
 
     def received(self) -> list[dict[str, Any]]:
         """Requests that came, as the target has logged them; each line is read once."""

@@ -15,10 +15,12 @@ HELD = "held-back"
 
 
 @contextmanager
-def stalled(process, client) -> Iterator[None]:
+def stalled(process, client, until) -> Iterator[None]:
     """The worker stands still, and Redis has no blocked read of it to hand a message to."""
     process.signal(signal.SIGSTOP)
-    sockets = psutil.Process(process.popen.pid).net_connections("tcp4")
+    still = psutil.Process(process.popen.pid)
+    until(lambda: still.status() == psutil.STATUS_STOPPED)  # or it may yet ask for the next one
+    sockets = still.net_connections("tcp4")
     mine = {f"{one.laddr.ip}:{one.laddr.port}" for one in sockets}
     for one in client.client_list():
         if one["addr"] in mine and one["cmd"] == "brpop":
@@ -35,7 +37,7 @@ def test_a_message_that_is_lost_or_late_is_sent_anew_and_one_that_comes_twice_is
     loser, late, twice = sorted(fleet.workers)
     with ExitStack() as still:
         for process in fleet.workers.values():
-            still.enter_context(stalled(process, client))
+            still.enter_context(stalled(process, client, until))
         campaign = fleet.submit("messages", shards=3, duration="3s")
         until(lambda: all(client.llen(names.queue(name)) for name in fleet.workers))
         attempts = {one.worker: one.attempt for one in campaign.facts(f.Placed)}

@@ -25,7 +25,7 @@ CAMPAIGN = """\
 campaign: {name}
 seed: 3
 on_lost_coordinator: 10s
-validity: {{lag_p99: 2s, start_skew: 10s}}
+validity: {{lag_p99: 10s, start_skew: 10s}}
 {top}
 gameday:
   {window}

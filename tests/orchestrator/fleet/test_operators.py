@@ -20,7 +20,7 @@ FOREIGN = secrets.token_hex(32)
 ANSWER_S = 60.0
 SHORT = """\
 campaign: short
-validity: {{lag_p99: 2s, start_skew: 10s}}
+validity: {{lag_p99: 10s, start_skew: 10s}}
 targets:
   chat: {{protocol: openai-chat, model: demo, url: "{url}"}}
 phases:
@@ -146,12 +146,17 @@ def test_one_campaign_is_shown_with_what_is_measured_and_what_is_noted(
     assert "success_rate >= 50%" in said
 
 
+def is_timed(row) -> bool:
+    """Whether a worker's clock is known, to within a second."""
+    return abs(row["clock_offset_s"]) < 60 and row["clock_uncertainty_s"] < 1
+
+
 def test_workers_show_what_they_are_and_one_that_was_killed_as_gone(desk, running, until) -> None:
     rows = desk.json("workers")
     assert [(row["state"], row["slots"], row["used"], row["troubles"]) for row in rows] == [
         ("alive", 2, 1, [])
     ] * 2
-    assert all(abs(row["clock_offset_s"]) < 60 and row["clock_uncertainty_s"] < 1 for row in rows)
+    until(lambda: all(is_timed(row) for row in desk.json("workers")))  # a look at the clock may take long
     name, process = next(iter(desk.fleet.workers.items()))
     process.kill()
     gone = until(lambda: [row for row in desk.json("workers") if row["state"] == "gone"])

@@ -17,7 +17,7 @@ TEXT = """\
 campaign: {name}
 seed: 3
 on_lost_coordinator: 2s
-validity: {{lag_p99: 2s, start_skew: 10s}}
+validity: {{lag_p99: 10s, start_skew: 10s}}
 place_within: {place_within}
 share_target: true
 targets:

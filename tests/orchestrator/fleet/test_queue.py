@@ -15,7 +15,7 @@ SOON_S = 15.0
 SHARED = """\
 campaign: {name}
 share_target: true
-validity: {{lag_p99: 2s, start_skew: 10s}}
+validity: {{lag_p99: 10s, start_skew: 10s}}
 targets:
   chat: {{protocol: openai-chat, model: demo, url: "{url}", timeout: 1s, rate_limit: 100/s}}
 phases:
@@ -26,13 +26,13 @@ phases:
         target: chat
         shards: 1
         arrivals: {{process: constant, rate: 40/s}}
-        duration: 3s
+        duration: 6s
         data: {{synthetic: {{input_tokens: 4, output_tokens: 2}}}}
         slos: ["success_rate >= 50%"]
 """
 CLOSED = """\
 campaign: closed
-validity: {{lag_p99: 2s, start_skew: 10s}}
+validity: {{lag_p99: 10s, start_skew: 10s}}
 targets:
   chat: {{protocol: openai-chat, model: demo, url: "{url}", timeout: 1s}}
 phases:
@@ -47,7 +47,7 @@ phases:
         duration: 3s
         data: {{synthetic: {{input_tokens: 4, output_tokens: 2}}}}
 """
-HELD = "duration: 3s\n        where: {label: held}"
+HELD = "duration: 6s\n        where: {label: held}"
 
 
 @pytest.fixture(scope="module")
@@ -150,7 +150,7 @@ def test_a_worker_sends_no_more_than_its_own_operator_lets_it_whatever_the_campa
     sent = len(campaign.log())
     assert 5 < sent <= 10 * 3 + 4, "a slot's half of 20/s, for 3 s"
     file = crew.folder / "scheduled.yaml"
-    file.write_text(SHARED.format(name="scheduled", url=crew.url).replace("duration: 3s", HELD))
+    file.write_text(SHARED.format(name="scheduled", url=crew.url).replace("duration: 6s", HELD))
     said = shakeout(crew, "plan", str(file), "--broker", crew.server.url)
     assert "held may send" in said
     assert "10/s a slot, as its operator says, a shard has 40/s" in said

@@ -16,7 +16,7 @@ from workers.contract.broker import names
 CAMPAIGN = """\
 campaign: hush
 seed: 3
-validity: {{lag_p99: 2s, start_skew: 10s}}
+validity: {{lag_p99: 10s, start_skew: 10s}}
 targets:
   parrot:
     protocol: json-http

@@ -4,6 +4,7 @@ import time
 from contextlib import suppress
 
 import psutil
+import redis
 
 from orchestrator.results.audit import decode_audited
 from workers.contract import facts as f
@@ -68,8 +69,7 @@ def test_a_campaign_that_cannot_be_coordinated_ends_by_itself_and_holds_up_no_ot
     until(poisoned.finished)
     said = fleet.store.client.hget(names.results(poisoned.id), "error.txt")
     assert b"nobody-knows-this" in said
-    last = fleet.store.client.xrevrange(names.journal(poisoned.id), count=1)[0][1][b"f"]
-    assert f.decode_fact(last).verdict == "internal"
+    assert [one.verdict for one in poisoned.facts(f.Ended)] == ["internal"]  # workers may speak after it
     kept = [decode_audited(fields[b"a"]) for _, fields in fleet.store.client.xrange(names.AUDIT)]
     (told,) = [one.why for one in kept if (one.on, one.what) == (poisoned.id, "ended")]
     assert told.startswith("internal: ")
@@ -87,7 +87,7 @@ def _busy(worker) -> bool:
 
 def test_a_broken_snapshot_is_a_hole_that_the_report_tells_of(fleet, until) -> None:
     fleet.ensure()
-    campaign = fleet.submit("holed", shards=1, duration="4s")
+    campaign = fleet.submit("holed", shards=1, duration="6s")
     until(campaign.log)
     stream = names.snapshots(campaign.id, "holed", 0)
     broken = until(lambda: _replace_next(fleet.store.client, stream))
@@ -102,5 +102,7 @@ def _replace_next(client, stream: str) -> str:
     last = client.xinfo_stream(stream)["last-generated-id"].decode() if client.exists(stream) else "1-0"
     number, seq = last.split("-")
     taken = f"{number}-{int(seq) + 1}"
-    client.xadd(stream, {"s": b"\xc1 no snapshot"}, id=taken)
-    return taken
+    with suppress(redis.ResponseError):  # it has come meanwhile: the one after it, then
+        client.xadd(stream, {"s": b"\xc1 no snapshot"}, id=taken)
+        return taken
+    return ""

@@ -20,7 +20,7 @@ DETACHED_WITHIN_S = 9.0
 LOAD = """\
 campaign: {name}
 on_lost_coordinator: 2s
-validity: {{lag_p99: 2s, start_skew: 10s, achieved: 10%, coverage: 10%}}
+validity: {{lag_p99: 10s, start_skew: 10s, achieved: 10%, coverage: 10%}}
 targets:
   chat: {{protocol: openai-chat, model: demo, url: "{url}", timeout: 1s}}
 phases:
@@ -142,7 +142,7 @@ def test_a_broken_objective_is_exit_code_1_and_json_is_a_line_each(shakeout, cam
 def test_a_signal_ends_the_watching_and_not_the_campaign(
     shakeout, campaign, under_way, signed_fleet, until
 ) -> None:
-    one = shakeout("submit", campaign("detached", duration="6s"), "--wait")
+    one = shakeout("submit", campaign("detached", duration="15s"), "--wait")
     id_ = one.line()
     other = shakeout("watch", id_)
     under_way(id_)
@@ -160,7 +160,7 @@ def test_a_signal_ends_the_watching_and_not_the_campaign(
 def test_watching_goes_on_through_an_outage_of_redis(
     shakeout, campaign, under_way, signed_fleet, until
 ) -> None:
-    one = shakeout("submit", campaign("outage", duration="3s"), "--wait")
+    one = shakeout("submit", campaign("outage", duration="8s"), "--wait")
     under_way(one.line())
     signed_fleet.server.pause()
     try:

@@ -91,6 +91,16 @@ def _strike(one, victims):
         for pid in pids[victim]:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
+    if {"agent", "guardian"} <= set(victims):
+        one.process.wait(
+            GONE_WITHIN_S
+        )  # one that it was just starting came after the look; a dead agent starts no more
+        until_s = time.monotonic() + GONE_WITHIN_S
+        while late := one.guardians():
+            assert time.monotonic() < until_s, late
+            for pid in late:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
 
 
 def _next_life(sample, ledger):
@@ -100,7 +110,7 @@ def _next_life(sample, ledger):
         capture_output=True,
         text=True,
         check=True,
-        timeout=30,
+        timeout=90,
     )
     assert done.stdout.strip() == "[]", done.stdout
 

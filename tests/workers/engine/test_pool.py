@@ -7,8 +7,10 @@ import pytest
 
 from workers.engine.arrival import Arrival
 from workers.engine.pool import Pool
+from workers.engine.probe import Probe
 
 HOLD_S = 0.05
+STILL_S = 2.0
 WITHIN_S = 5.0
 
 
@@ -46,14 +48,14 @@ def pool():
     """Makes a pool whose requests take HOLD_S; ends its users."""
     made = []
 
-    def make(*, cap: int, timeout_s: float = 10.0):
+    def make(*, cap: int, timeout_s: float = 10.0, stood_ns=lambda _: 0):
         crowd, book, sent = Crowd(), Book(), []
 
         def send(arrival) -> None:
             gevent.sleep(HOLD_S)
             sent.append(arrival)
 
-        one = Pool(crowd=crowd, book=book, send=send, cap=cap, timeout_s=timeout_s, of=1)
+        one = Pool(crowd=crowd, book=book, send=send, cap=cap, timeout_s=timeout_s, of=1, stood_ns=stood_ns)
         made.append((one.start(), crowd))
         gevent.sleep(0)
         return one, book, sent
@@ -98,3 +100,18 @@ def test_whoever_waits_longer_than_the_timeout_is_given_up(pool):
     until(lambda: len(sent) + len(book.given_up) == 3)
     assert [arrival.index for arrival in sent] == [0]
     assert book.given_up == [1, 2]
+
+
+def test_time_in_which_the_engine_stood_still_is_no_wait(pool):
+    probe = Probe()
+    probing = probe.start()
+    one, book, sent = pool(cap=1, timeout_s=STILL_S / 2, stood_ns=probe.stood_ns)
+    gevent.sleep(HOLD_S / 5)
+    offered(one, 3)
+    gevent.sleep(HOLD_S / 5)
+    time.sleep(STILL_S)  # as a stop from outside: its own timers come late
+    one.expire()
+    until(lambda: len(sent) + len(book.given_up) == 3)
+    probing.kill()
+    assert book.given_up == []
+    assert max(arrival.wait_ns for arrival in sent) < STILL_S / 2 * 1e9

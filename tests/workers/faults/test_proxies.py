@@ -7,9 +7,10 @@ import sys
 
 import pytest
 
-from workers.chaos.network.proxy_wire import Look, ask, card, folder_of, is_standing
+from workers.chaos.network.proxy_wire import Keep, Look, ProxyAwayError, ask, card, folder_of, is_standing
 from workers.chaos.processes import look_at_all
 from workers.contract.proxies import ProxyWant, parse_proxy
+from workers.faults import proxies as module
 from workers.faults.proxies import Proxies, ProxyError
 
 WORKER = """
@@ -83,6 +84,30 @@ def test_one_of_the_workers_own_stands_from_its_start_to_its_end(make, serving, 
 def test_one_of_the_workers_own_that_cannot_stand_ends_the_start_in_words(make, serving):
     with pytest.raises(ProxyError, match=r"cannot listen on 127\.0\.0\.1 port"):
         make(own=[ProxyWant(serving().port, "127.0.0.1:1")])
+
+
+def test_one_of_the_workers_own_that_is_slow_to_answer_is_asked_again(
+    make, serving, proxy, tmp_path, monkeypatch
+):
+    upstream = serving().address
+    standing, slow = proxy(upstream, worker="w1"), []
+
+    def asked(folder, command):
+        """Its process stands still until it has once not answered."""
+        if isinstance(command, Keep) and not slow:
+            standing.process.send_signal(signal.SIGSTOP)
+        try:
+            return ask(folder, command)
+        except ProxyAwayError as error:
+            slow.append(error)
+            standing.process.send_signal(signal.SIGCONT)
+            raise
+
+    monkeypatch.setattr(module, "ask", asked)
+    proxies, _ = make(own=[parse_proxy(f"{standing.port}={upstream}")])
+    assert [error.lives for error in slow] == [True]
+    assert [one.why for one in proxies.shown()] == [""]
+    assert card(folder_of(tmp_path, standing.port)).who.pid == standing.process.pid
 
 
 def test_a_campaigns_proxy_stands_until_the_campaign_is_over(make, serving, free_port, stage_until, tmp_path):

@@ -40,12 +40,12 @@ def test_latency_is_added_to_a_round_trip_from_the_injection_to_the_end(serving,
     with standing.connect() as line:
         _round_trip_s(line)
         hold(standing, latency_s=0.2, direction=direction)
-        assert 0.2 <= _round_trip_s(line) < 0.2 + SLACK_S
+        assert 0.2 <= _round_trip_s(line) < 0.2 + 3 * SLACK_S
         with standing.connect() as another:
-            assert 0.2 <= _round_trip_s(another) < 0.2 + SLACK_S
+            assert 0.2 <= _round_trip_s(another) < 0.2 + 3 * SLACK_S
         assert standing.ask(Look()).counts.touched == 2
         standing.ask(Clear("k"))
-        assert min(_round_trip_s(line) for _ in range(5)) < 0.1
+        assert min(_round_trip_s(line) for _ in range(5)) < 0.2
 
 
 def test_latency_delays_a_stream_and_does_not_thin_it(serving, proxy, hold):

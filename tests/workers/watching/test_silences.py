@@ -27,7 +27,7 @@ def silences_of(alertmanager, place_at, tmp_path):
 
 
 def standing(url):
-    with urllib.request.urlopen(f"{url}/api/v2/silences", timeout=5) as answer:
+    with urllib.request.urlopen(f"{url}/api/v2/silences", timeout=20) as answer:
         return [one for one in json.load(answer) if one["status"]["state"] != "expired"]
 
 

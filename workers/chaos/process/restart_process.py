@@ -69,9 +69,10 @@ class RestartProcess:
         """All of them gone, and nobody in their place."""
         if here := alive(scene.processes):
             return "; ".join(f"{words(who)} lives in spite of {self._signal.name}" for who in here)
-        if self._back or boot_s() - self._looked_s >= _LOOKS_AROUND_EVERY_S:
+        now_s = boot_s()
+        if self._back or now_s - self._looked_s >= _LOOKS_AROUND_EVERY_S:
             self._back = "; ".join(f"{words(who)} is back before its time" for who in matching(scene))
-            self._looked_s = boot_s()
+            self._looked_s = now_s  # whoever comes while it looks may not be seen
         return self._back
 
     def revert(self, scene: Scene) -> None:

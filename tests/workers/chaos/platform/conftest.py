@@ -19,9 +19,10 @@ class Listed:
 
     def write(self, name: str, *lines: str) -> str:
         """One more script; `$WORLD` is where it works."""
-        file = self.folder / name
-        file.write_text("\n".join(("#!/bin/sh", f"WORLD={self.world}", *lines, "")))
-        file.chmod(file.stat().st_mode | stat.S_IXUSR)
+        half = self.folder / f"{name}.tmp"
+        half.write_text("\n".join(("#!/bin/sh", f"WORLD={self.world}", *lines, "")))
+        half.chmod(half.stat().st_mode | stat.S_IXUSR)
+        half.replace(self.folder / name)  # it may be run at any moment
         return name
 
     def rules(self) -> HostRules:

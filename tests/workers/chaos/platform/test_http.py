@@ -101,7 +101,8 @@ def order(make_order, platform):
 def test_a_platform_is_asked_to_break_to_tell_and_to_mend(platform, order, agent):
     one = agent(order(for_s=1.0))
     one.until_event("injected")
-    ((name, body),) = platform.faults.items()
+    (injected,) = (entry for entry in platform.log if entry[0] == "PUT")
+    name, body = injected[1].rpartition("/")[2], injected[3]
     assert json.loads(body) == {"kind": "slow", "by": name.removeprefix("slow-")}
     assert one.until_event("verified").took_effect
     (reverted,) = one.rest()

@@ -9,7 +9,8 @@ import pytest
 
 from workers.chaos.contract import HostRules, Match
 from workers.chaos.ledger import reconcile
-from workers.chaos.processes import look
+from workers.chaos.process.restart_process import _LOOKS_AROUND_EVERY_S
+from workers.chaos.processes import boot_s, look
 from workers.chaos.run import plan
 from workers.contract.errors import FaultError
 
@@ -41,9 +42,16 @@ class Service:
         (self.folder / "service.py").write_text(code)
         start = f"setsid {sys.executable} {self.folder}/service.py {self.pidfile} >/dev/null 2>&1 &"
         tell = f'echo "$SHAKEOUT_FAULT" >> {self.folder}/starts'
-        file = self.folder / "start"
-        file.write_text("\n".join(("#!/bin/sh", tell, *(lines or (start,)), "")))
-        file.chmod(file.stat().st_mode | stat.S_IXUSR)
+        state = f'grep "^State" "/proc/$(cat {self.pidfile})/status" 2>/dev/null | grep -qv "[ZX] ("'
+        look_around = f"{state} && echo served > {self.folder}/found || echo away > {self.folder}/found"
+        file, half = self.folder / "start", self.folder / "start.tmp"
+        half.write_text("\n".join(("#!/bin/sh", look_around, tell, *(lines or (start,)), "")))
+        half.chmod(half.stat().st_mode | stat.S_IXUSR)
+        half.replace(file)  # it may be run at any moment
+
+    def found(self):
+        """Whether somebody served when it was started last."""
+        return (self.folder / "found").read_text().strip()
 
     def starts(self):
         there = self.folder / "starts"
@@ -94,8 +102,8 @@ def test_a_target_is_away_for_its_time_and_then_a_new_one_serves(service, order,
     assert [who.pid for who in injected.processes] == [was]
     verified = one.until_event("verified")
     assert verified.took_effect
-    assert service.pid is None
     (reverted,) = one.rest()
+    assert service.found() == "away", "when it was started"
     assert (reverted.what, reverted.took_effect, reverted.why) == ("reverted", True, "")
     assert reverted.at_s - injected.at_s >= 1.0
     assert service.pid not in (None, was)
@@ -142,10 +150,13 @@ def test_a_target_that_ignores_a_polite_end_is_said_and_replaced_once(service, o
 
 
 def test_somebody_who_brings_it_back_early_is_noticed(service, order, agent, until):
-    one = agent(order(for_s=2.5))
+    one = agent(order())
     one.until_event("verified")
     os.spawnve(os.P_WAIT, str(service.folder / "start"), ["start"], {"PATH": os.environ["PATH"]})
     until(lambda: service.pid)
+    back_s = boot_s()
+    until(lambda: boot_s() - back_s > _LOOKS_AROUND_EVERY_S)
+    one.stop.write_text("enough")  # its last look comes after this
     reverted = one.rest()[-1]
     assert reverted.took_effect is False
     assert "is back before its time" in reverted.why

@@ -17,6 +17,7 @@ from workers.protocols.grpc_status import CODES
 
 HEADS = [(":status", "200"), ("content-type", "application/grpc")]
 DONE = [("grpc-status", "0")]
+SLACK_S = 3.0  # a busy machine is late, never early
 HELLO = b"\0\0\0\0\5hello"
 
 
@@ -253,7 +254,7 @@ def test_a_server_that_never_answers_is_a_timeout_from_the_first_byte_sent(serve
     with served(once(lambda *_: None)) as server:
         exchange = send(client_of(server, 0.3))
     assert (exchange.error, exchange.text) == ("timeout", "no answer within 0.3 s")
-    assert 0.3 <= (exchange.last_ns - exchange.sent_ns) / 1e9 < 0.9
+    assert 0.3 <= (exchange.last_ns - exchange.sent_ns) / 1e9 < 0.3 + SLACK_S
 
 
 def test_a_message_that_the_target_has_no_room_for_is_a_timeout_too(served, client_of, send):

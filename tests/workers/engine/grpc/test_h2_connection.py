@@ -4,6 +4,7 @@ import socket
 import ssl
 import threading
 
+import gevent
 import pytest
 import trustme
 
@@ -72,6 +73,34 @@ def test_a_port_that_speaks_no_grpc_gets_no_call_and_is_told_in_plain_words(act,
     assert exchange.text.startswith(f"127.0.0.1:{port} ")
     assert text in exchange.text
     assert exchange.connect_ns > 0
+
+
+def test_settings_that_came_while_the_engine_stood_still_are_in_time(served, echo):
+    may_greet, greeted = threading.Event(), threading.Event()
+    slow = threading.Event()
+
+    def late(peer):
+        assert may_greet.wait(10)
+        begin = peer.begin
+
+        def begin_and_say(**settings):
+            begin(**settings)
+            greeted.set()
+            return peer
+
+        peer.begin = begin_and_say
+        echo(peer)
+
+    def stand_still():
+        slow.wait(0.8)  # longer than the call has
+        may_greet.set()
+        assert greeted.wait(10)
+
+    with served(late) as server:
+        gevent.spawn_later(0.05, stand_still)
+        exchange = called(server.url, 0.5)
+    assert exchange.sent_ns > 0
+    assert exchange.connect_ns > 0.5e9
 
 
 def test_the_demo_targets_port_of_http_1_is_told_by_name(demo):

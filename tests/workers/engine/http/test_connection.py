@@ -7,6 +7,7 @@ import subprocess
 import threading
 import time
 
+import gevent
 import pytest
 
 from workers.contract.errors import EngineError, TargetRefusedError
@@ -137,6 +138,29 @@ def test_a_server_that_accepts_no_more_is_given_up_in_time(opened):
     assert exchange.error == "connect"
     assert exchange.text == f"no answer within 0.3 s at 127.0.0.1:{address[1]}"
     assert 0.29 < took_s < 2
+
+
+def test_a_connection_that_was_made_while_the_engine_stood_still_is_in_time(opened):
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        listener.settimeout(20)
+        held = [socket.socket() for _ in range(3)]  # what the backlog holds
+        for sock in held:
+            sock.setblocking(False)
+            sock.connect_ex(listener.getsockname())
+
+        def stand_still():
+            for _ in range(4):  # the last one is the client's: the kernel asks again after a second
+                held.append(listener.accept()[0])
+
+        gevent.spawn_later(0.05, stand_still)
+        exchange = send(opened(Endpoint(*listener.getsockname()), 0.3))
+        for sock in held:
+            sock.close()
+    assert exchange.sent_ns > 0
+    assert exchange.connect_ns > 0.5e9
+    assert exchange.error in {"timeout", "reset"}
 
 
 def test_running_out_of_descriptors_is_not_the_targets_doing(scripted, opened):

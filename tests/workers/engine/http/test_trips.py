@@ -13,6 +13,9 @@ from workers.protocols.contract import Request
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
 TIMEOUT_S = 0.3
+SLACK_S = 3.0  # a busy machine is late, never early
+PATIENT_S = 3.0
+"""Of a request that is answered in time, whatever the machine does meanwhile."""
 
 
 @pytest.fixture
@@ -38,7 +41,7 @@ def test_each_of_many_silent_answers_times_out_after_its_own_time(scripted, clie
     assert {one.error for one in found} == {"timeout"}
     assert {one.text for one in found} == {"no answer within 0.3 s"}
     for one in found:
-        assert TIMEOUT_S <= (one.last_ns - one.sent_ns) / 1e9 < 3 * TIMEOUT_S
+        assert TIMEOUT_S <= (one.last_ns - one.sent_ns) / 1e9 < TIMEOUT_S + SLACK_S
 
 
 def test_an_answer_in_time_outlives_the_deadline_of_those_before_it(scripted, client_of, send, at_once):
@@ -51,7 +54,7 @@ def test_an_answer_in_time_outlives_the_deadline_of_those_before_it(scripted, cl
         line.until_closed()
 
     with scripted(script) as server:
-        client = client_of(server, 3 * TIMEOUT_S)
+        client = client_of(server, PATIENT_S)
         outcomes = [one.error for one in at_once(lambda: send(client), 10)]
     assert sorted(outcomes) == [""] * 5 + ["timeout"] * 5
 
@@ -61,7 +64,7 @@ def test_a_later_request_has_its_own_deadline(scripted, client_of, send):
 
     def script(line):
         line.request()
-        assert may_answer.wait(5)
+        assert may_answer.wait(20)
         line.send(OK)
 
     with scripted(script) as server:
@@ -69,7 +72,7 @@ def test_a_later_request_has_its_own_deadline(scripted, client_of, send):
         first = gevent.spawn(send, client)
         gevent.sleep(TIMEOUT_S / 2)
         second = gevent.spawn(send, client)
-        gevent.joinall([first, second], timeout=5)
+        gevent.joinall([first, second], timeout=10)
         may_answer.set()
     assert (first.value.error, second.value.error) == ("timeout", "timeout")
     assert second.value.sent_ns > first.value.sent_ns
@@ -120,13 +123,15 @@ def test_sockets_are_read_in_between_where_many_answers_come_at_once():
 
 
 def test_one_that_began_long_before_it_waits_has_no_more_time_than_others():
-    trips = Trips(1.0, answer_bytes=1)
+    trips = Trips(30.0, answer_bytes=1)
     now_ns = time.monotonic_ns()
-    young, old = Late(trips, [], since_ns=now_ns), Late(trips, [], since_ns=now_ns - 900_000_000)
-    greenlets = [gevent.spawn(young.run), gevent.spawn(old.run)]
-    gevent.joinall(greenlets, timeout=10, raise_error=True)
+    young, old = Late(trips, [], since_ns=now_ns), Late(trips, [], since_ns=now_ns - 29_900_000_000)
+    waits, begun = gevent.spawn(young.run), gevent.spawn(old.run)
+    gevent.joinall([begun], timeout=20, raise_error=True)
+    assert old.late_ns - now_ns >= 100_000_000
+    assert (young.late_ns, waits.ready()) == (0, False)
+    waits.kill()
     trips.close()
-    assert young.late_ns - old.late_ns >= 500_000_000
 
 
 def test_a_request_that_is_killed_wakes_nobody_and_leaves_its_connection_closed(scripted, client_of, send):
@@ -179,8 +184,8 @@ def test_an_answer_before_all_of_the_request_was_taken_is_read(scripted, client_
 def test_a_request_that_nobody_reads_times_out_while_it_is_written(scripted, client_of, send):
     over = threading.Event()
     big = Request("POST", "/", b"x" * 50_000_000, (), stream=False)
-    with scripted(lambda _: over.wait(10)) as server:
+    with scripted(lambda _: over.wait(20)) as server:
         exchange = send(client_of(server, TIMEOUT_S), big)
         over.set()
     assert (exchange.error, exchange.text) == ("timeout", "no answer within 0.3 s")
-    assert (exchange.last_ns - exchange.sent_ns) / 1e9 < 3 * TIMEOUT_S
+    assert (exchange.last_ns - exchange.sent_ns) / 1e9 < TIMEOUT_S + SLACK_S
