@@ -46,6 +46,17 @@ class Account:
     gaps: list[Gap] = field(default_factory=list)
     twice: int = 0
 
+    def latest(self) -> tuple[str, int]:
+        """The judged second that stands for all of which nobody knows the second: the last that is known."""
+        return JUDGED, max((second for _, second in self.scheduled), default=0)
+
+    def miss(self, key: tuple[str, int], *, unknown: int = 0, unsent: int = 0) -> None:
+        """Add arrivals that nobody observed."""
+        if unknown or unsent:
+            self.scheduled[key] += unknown + unsent
+            self.unknown[key] += unknown
+            self.unsent[key] += unsent
+
 
 def account_open(
     arrivals: OpenArrivals,
@@ -101,9 +112,9 @@ def account_sessions(
             account.scheduled[group, second] += row.outcomes.total()
             if isinstance(arrivals, OpenArrivals):  # of closed loops the report adds them
                 account.unsent[group, second] += row.outcomes[UNSENT_GENERATOR]
-    last = JUDGED, max((second for _, second in account.scheduled), default=0)
+    last = account.latest()
     offered = sum(seen.offered for seen in totals.attempts.values())
-    _missing(account, last, unknown=max(0, offered - account.scheduled.total()))
+    account.miss(last, unknown=max(0, offered - account.scheduled.total()))
     further = turns - 1 if isinstance(arrivals, OpenArrivals) else 1
     for attempt in (one for attempts in shards for one in attempts):
         _cut(account, last, attempt, totals.attempts.get(attempt.id, AttemptSeen()), further)
@@ -116,14 +127,8 @@ def account_sessions(
         account.unknown += lost.unknown
         account.unsent += lost.unsent
         account.gaps += lost.gaps
-        _missing(account, last, unknown=further * lost.unknown.total())
+        account.miss(last, unknown=further * lost.unknown.total())
     return account
-
-
-def _missing(account: Account, key: tuple[str, int], *, unknown: int = 0, unsent: int = 0) -> None:
-    account.scheduled[key] += unknown + unsent
-    account.unknown[key] += unknown
-    account.unsent[key] += unsent
 
 
 def _cut(account: Account, key: tuple[str, int], attempt: Attempt, seen: AttemptSeen, further: int) -> None:
@@ -138,7 +143,7 @@ def _cut(account: Account, key: tuple[str, int], attempt: Attempt, seen: Attempt
     unsent = waiting if end is not None else 0
     unknown = further * (waiting + len(seen.in_flight)) if end is None else 0
     if unsent or unknown:
-        _missing(account, key, unknown=unknown, unsent=unsent)
+        account.miss(key, unknown=unknown, unsent=unsent)
         why = f"{waiting} conversations were cut off between two turns"
         at_s = float(key[1])
         account.gaps.append(Gap(attempt.shard, attempt.id, at_s, at_s, unknown, unsent, why))

@@ -49,7 +49,7 @@ def account_cases(
     possible = {one.id: _possible(work.own(one), one, totals) for one in attempts if one.from_s is not None}
     unknown = max(0, sum(len(some) for some in possible.values()) - account.scheduled.total())
     asked = np.unique(np.concatenate([np.empty(0, np.int64), *possible.values()]))
-    _leave(account, unknown=unknown, unsent=work.requests - len(asked))
+    account.miss(account.latest(), unknown=unknown, unsent=work.requests - len(asked))
     for one in attempts:
         seen = totals.attempts.get(one.id, AttemptSeen())
         if one.id in possible and one.known_end is None:
@@ -74,7 +74,8 @@ def account_loop(
     until its fence, at no more than the pace of the activity's busiest shard in its busiest second.
     """
     account = _begun(totals)
-    _leave(account, unknown=sum(len(seen.in_flight) for seen in totals.attempts.values()))
+    in_flight = sum(len(seen.in_flight) for seen in totals.attempts.values())
+    account.miss(account.latest(), unknown=in_flight)
     add_unheard(account, arrivals, start_s=start_s, shards=shards, totals=totals)
     return account
 
@@ -96,7 +97,7 @@ def add_unheard(
             if unknown := math.ceil(pace * (gap.until_s - gap.from_s)):
                 why = f"{gap.why}; until its fence it sent at the pace of the busiest second, or less"
                 account.gaps.append(replace(gap, unknown=unknown, why=why))
-                _leave(account, unknown=unknown)
+                account.miss(account.latest(), unknown=unknown)
     account.gaps += loop_gaps(arrivals, start_s=start_s, shards=shards)
 
 
@@ -127,15 +128,6 @@ def _begun(totals: ActivityTotals) -> Account:
         if group in (JUDGED, WARMUP):
             account.scheduled[group, second] += row.outcomes.total()
     return account
-
-
-def _leave(account: Account, *, unknown: int, unsent: int = 0) -> None:
-    """What nobody saw, in the last second of which anything is known."""
-    if unknown or unsent:
-        last = JUDGED, max((second for _, second in account.scheduled), default=0)
-        account.scheduled[last] += unknown + unsent
-        account.unknown[last] += unknown
-        account.unsent[last] += unsent
 
 
 def _possible(own: Indices, attempt: Attempt, totals: ActivityTotals) -> Indices:
